@@ -1,0 +1,3 @@
+/** A stand-in for `@std/cli`: `parseArgs`. */
+
+export { type Args, parseArgs, type ParseOptions } from "./parse_args.ts";
