@@ -17,6 +17,7 @@ const HELP = `Usage: deno task test [options] [FILE...]
   --only=KIND     unit, integration, netns or doc; may be given more than once
   --filter=TEXT   only tests whose name contains TEXT
   --std=DIR       run in a staged copy against the real standard library in DIR
+  --bound=SECONDS how long one file may take (120, times the scale)
   --soak          full numbers: HOLDFAST_SCALE=10 and a random seed, unless they are given
 
 Environment: HOLDFAST_SCALE (counts, 1), HOLDFAST_SEED (1), HOLDFAST_REQUIRE=all (a skip is a failure).`;
@@ -33,6 +34,8 @@ interface Options {
   readonly filter: string | undefined;
   readonly std: string | undefined;
   readonly soak: boolean;
+  /** How long one file may take, in milliseconds. */
+  readonly bound: number | undefined;
   readonly files: readonly string[];
 }
 
@@ -68,6 +71,7 @@ function parseOptions(args: readonly string[]): Options {
   let filter: string | undefined;
   let std: string | undefined;
   let soak = false;
+  let bound: number | undefined;
   for (const arg of args) {
     const [, name, value = ""] = /^--(\w+)(?:=(.*))?$/s.exec(arg) ?? [];
     const kind = KINDS.find((kind) => kind === value);
@@ -75,10 +79,11 @@ function parseOptions(args: readonly string[]): Options {
     else if (name === "only" && kind) only.push(kind);
     else if (name === "filter" && value !== "") filter = value;
     else if (name === "std" && value !== "") std = value;
+    else if (name === "bound" && Number(value) > 0) bound = Number(value) * 1000;
     else if (arg === "--soak") soak = true;
     else throw new SyntaxError(`Cannot run the tests: unknown option "${arg}"\n\n${HELP}`);
   }
-  return { only, filter, std, soak, files };
+  return { only, filter, std, soak, bound, files };
 }
 
 /** What is to be run, in this order: what bears company first, then what runs alone. */
@@ -145,7 +150,7 @@ async function runJob(job: Job, context: Context): Promise<Outcome> {
   const junit = await Deno.makeTempFile({ dir: context.temp, suffix: ".xml" });
   const [program, ...args] = command(job, context, junit);
   const env = { ...context.env, ...(job.kind === "netns" ? { HOLDFAST_NETNS: "1" } : {}) };
-  const bound = BOUND * Math.max(1, Number(context.env["HOLDFAST_SCALE"]));
+  const bound = options.bound ?? BOUND * Math.max(1, Number(context.env["HOLDFAST_SCALE"]));
   const result = await run(program, { args, cwd: context.root, env, bound });
   let tally = parseJunit(await Deno.readTextFile(junit));
   const { filter } = options;

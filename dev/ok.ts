@@ -1,0 +1,76 @@
+/**
+ * The whole gate: `deno task ok`. One line per step with its time; the first step that fails shows its output and ends it.
+ *
+ * @module
+ */
+
+import { fileSystemPath, ROOT } from "./_files.ts";
+import { killAllOnSignal, run } from "./_process.ts";
+import { layeredFiles, npmPackages, runtimeEdges, violations } from "./layers.ts";
+
+const HERE = fileSystemPath(ROOT);
+
+/** A step: what is wrong, or nothing. */
+interface Step {
+  readonly name: string;
+  readonly check: () => Promise<string | undefined>;
+}
+
+function deno(...args: readonly string[]): () => Promise<string | undefined> {
+  return async () => {
+    const { ok, output } = await run(Deno.execPath(), { args, cwd: HERE, bound: 600_000 });
+    return ok ? undefined : `deno ${args.join(" ")}\n${output.trim()}`;
+  };
+}
+
+async function entryPoints(): Promise<readonly string[]> {
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  return Object.values(exports as Record<string, string>);
+}
+
+const STEPS: readonly Step[] = [
+  { name: "format", check: deno("fmt", "--check") },
+  { name: "lint", check: deno("lint") },
+  { name: "types", check: deno("check") },
+  {
+    name: "documentation of every export",
+    check: async () => await deno("doc", "--lint", ...await entryPoints())(),
+  },
+  {
+    name: "layers",
+    check: async () => (await violationsHere()).join("\n") || undefined,
+  },
+  {
+    name: "no npm package behind mod.ts",
+    check: async () => (await npmPackages(ROOT, "mod.ts")).join("\n") || undefined,
+  },
+  { name: "generated documents", check: deno("run", "-A", "dev/docs.ts", "--check") },
+  { name: "publishing, rehearsed", check: deno("run", "-A", "dev/stage.ts", "--dry-run") },
+];
+
+async function violationsHere(): Promise<readonly string[]> {
+  return violations(await runtimeEdges(ROOT, await layeredFiles(ROOT)));
+}
+
+async function main(): Promise<number> {
+  killAllOnSignal();
+  for (const { name, check } of STEPS) {
+    const start = performance.now();
+    const wrong = await check();
+    const took = `${((performance.now() - start) / 1000).toFixed(1)} s`.padStart(8);
+    console.log(`${wrong === undefined ? "ok    " : "FAILED"} ${name.padEnd(32)} ${took}`);
+    if (wrong !== undefined) {
+      console.log(`\n${wrong}`);
+      return 1;
+    }
+  }
+  console.log("       tests\n");
+  // Last, and straight to the terminal, so that its closing count is the closing line of the gate.
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "dev/test.ts"],
+    cwd: HERE,
+  }).spawn().status;
+  return code;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,20 @@
+/** The sabotages: one line broken on purpose, and the tests that must notice. */
+
+/** A sabotage of one line. */
+export interface Sabotage {
+  /** What is broken, in words. */
+  readonly name: string;
+  /** The file it is made in. */
+  readonly file: string;
+  /** The text to replace; it stands in the file exactly once. */
+  readonly find: string;
+  /** What takes its place. */
+  readonly replace: string;
+  /** The test files that must turn red. */
+  readonly test: readonly string[];
+  /** Only the tests of these files whose names contain this. */
+  readonly filter?: string;
+}
+
+/** All sabotages. */
+export const SABOTAGES: readonly Sabotage[] = [];

@@ -1,0 +1,46 @@
+/** What has been shown to work where: the data behind `docs/PLATFORMS.md` and `holdfast doctor`. */
+
+/**
+ * How a feature is known to work on a system: `real`: tests run on that system; `wine`: the Windows build runs under Wine;
+ * `recorded`: parsers and layouts are tested on bytes recorded there; `unproven`: written for it, never run there;
+ * `none`: not there yet.
+ */
+export type Proof = "real" | "wine" | "recorded" | "unproven" | "none";
+
+/** One feature, and how it is known to work on each system. */
+export interface PlatformFeature {
+  /** The module it belongs to, or `cli`. */
+  readonly module: string;
+  /** What it is, in words. */
+  readonly feature: string;
+  /** On Linux. */
+  readonly linux: Proof;
+  /** On macOS. */
+  readonly darwin: Proof;
+  /** On Windows. */
+  readonly windows: Proof;
+}
+
+function row(
+  module: string,
+  feature: string,
+  linux: Proof,
+  darwin: Proof,
+  windows: Proof,
+): PlatformFeature {
+  return { module, feature, linux, darwin, windows };
+}
+
+/** All features, by module. */
+export const PLATFORMS: readonly PlatformFeature[] = [
+  row("watch", "native backend (Linux: netlink with SIGIO)", "real", "none", "none"),
+  row("watch", "backend by a tool of the system (Linux: ip monitor)", "real", "none", "none"),
+  row("watch", "polling", "real", "unproven", "unproven"),
+  row("watch", "addresses", "real", "unproven", "unproven"),
+  row("watch", "carrier, default routes, policy rules", "real", "none", "none"),
+  row("watch", "name servers", "real", "unproven", "none"),
+  row("watch", "public address by STUN", "real", "unproven", "unproven"),
+  row("watch", "sleep and wake", "unproven", "unproven", "unproven"),
+  row("testing", "scripted network, fake clock, fake STUN server", "real", "unproven", "unproven"),
+  row("cli", "all commands", "real", "unproven", "unproven"),
+];
