@@ -76,7 +76,7 @@ ${parts.join("\n\n")}
 function flags(needs: readonly Need[]): string {
   // The path of the C library is another on each machine, and the page is the same on all.
   const portable = needs.map((need) => need.name === "ffi" ? { ...need, path: "LIBC" } : need);
-  return flagsOf(portable).map((flag) => `\`${flag}\``).join(" ") || "nothing";
+  return flagsOf(portable).map((flag) => `\`${flag}\``).join(" ") || "-";
 }
 
 /** The page that says how each feature is known to work on each system. */
