@@ -1,0 +1,18 @@
+/**
+ * Fakes for the tests of programs that use Holdfast: a network whose changes are scripted, a clock that a test turns, a
+ * STUN server with faults.
+ *
+ * ```ts
+ * import { fakeNetwork } from "@holdfast/net/testing";
+ * import { watchNetwork } from "@holdfast/net/watch";
+ *
+ * const network = fakeNetwork();
+ * await using watcher = await watchNetwork({ source: network.source });
+ * network.setInterface("wlan0");
+ * ```
+ *
+ * @module
+ */
+
+export { FakeClock } from "./fake_clock.ts";
+export { type FakeNetwork, fakeNetwork, type FakeNetworkOptions } from "./fake_network.ts";

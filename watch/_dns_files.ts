@@ -1,0 +1,67 @@
+/** The resolver's files seen through the runtime, for sources without the C library. */
+
+import { type Need, permissionState, wouldPrompt } from "../internal/permissions.ts";
+import { isNotCapable } from "../internal/errors.ts";
+import { readDns, RESOLV_CONF, RESOLVED_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
+import type { DnsConfig } from "./state.ts";
+
+function allowed(path: string): boolean {
+  const need: Need = { name: "read", path };
+  return permissionState(need) === "granted" || !wouldPrompt([need]);
+}
+
+/** What the action gives, or `null` where the runtime or the system refuses it: the resolver is then out of sight. */
+function orNull<T>(action: () => T): T | null {
+  try {
+    return action();
+  } catch (error) {
+    if (
+      isNotCapable(error) || error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied
+    ) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+/** Reads the resolver's configuration, or `null` where it cannot be read or a person would have to be asked. */
+export function readDnsFiles(): DnsConfig | null {
+  return readDns((path) => allowed(path) ? orNull(() => Deno.readTextFileSync(path)) : null);
+}
+
+/**
+ * Watches the directories of the resolver's files.
+ *
+ * @param onChange Called when one of them may have changed.
+ * @returns The watch, which does not keep the process alive, or `null` where the directories cannot be watched.
+ */
+export function watchDnsFiles(onChange: () => void): Disposable | null {
+  const link = allowed(RESOLV_CONF) ? orNull(() => Deno.readLinkSync(RESOLV_CONF)) : null;
+  const names = watchedNames(link === null ? null : resolveTarget(RESOLV_CONF, link));
+  const directories = [...names.keys()].filter((path) =>
+    allowed(path) && orNull(() => Deno.statSync(path)) !== null
+  );
+  const main = RESOLV_CONF.slice(0, RESOLV_CONF.lastIndexOf("/"));
+  if (!directories.includes(main)) return null;
+  const watcher = orNull(() => Deno.watchFs(directories, { recursive: false }));
+  if (!watcher) return null;
+  // There at run time (Deno 2.9), not in the types yet; without it a watcher would keep the process alive.
+  (watcher as Deno.FsWatcher & { unref?(): void }).unref?.();
+  const paths = new Set(
+    [...names].flatMap(([directory, files]) => [...files].map((file) => `${directory}/${file}`)),
+  );
+  paths.add(RESOLVED_CONF);
+  void follow(watcher, paths, onChange);
+  return { [Symbol.dispose]: () => watcher.close() };
+}
+
+async function follow(
+  watcher: Deno.FsWatcher,
+  paths: ReadonlySet<string>,
+  onChange: () => void,
+): Promise<void> {
+  for await (const event of watcher) {
+    if (event.kind !== "access" && event.paths.some((path) => paths.has(path))) onChange();
+  }
+}
