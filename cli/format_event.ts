@@ -33,7 +33,7 @@ export function sentenceOf(event: NetworkEvent | NetworkChange): Sentence {
     case "online":
       return {
         mood: "good",
-        text: `online by ${familyName(e.family)}${besides(e.families, e.family, "too, beside")}`,
+        text: `online by ${familyName(e.family)}${besides(e.families, e.family, "still online by")}`,
       };
     case "offline":
       return {
@@ -129,7 +129,7 @@ function interfaceChange({ interface: name, from, to }: InterfaceChangeEvent): S
     parts.push(to.master === null ? "left its bridge or bond" : `port of interface ${to.master}`);
   }
   if (to.addresses !== undefined) {
-    parts.push(`${to.addresses.length} addresses (were ${from.addresses?.length ?? 0})`);
+    parts.push(`addresses ${from.addresses?.length ?? 0} -> ${to.addresses.length}`);
   }
   const mood = to.running === true ? "good" : to.running === false || to.up === false ? "bad" : "changed";
   return { mood, text: `interface ${name}: ${parts.join(", ")}` };

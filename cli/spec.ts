@@ -98,7 +98,7 @@ export interface Context {
   /** Writes text and a line end to standard output; for people. */
   print(text: string): Promise<void>;
   /** Writes one line of JSON to standard output; for programs. */
-  emit(line: Line): Promise<void>;
+  emit<L extends Line>(line: L): Promise<void>;
   /** Writes a remark to standard error, if a person is there to read it. */
   note(text: string): Promise<void>;
   /** Writes what went wrong to standard error, for whoever keeps it. */

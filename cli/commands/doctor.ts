@@ -19,7 +19,9 @@ export interface DoctorLine extends Line {
   readonly usable: boolean;
   /** Why not, or `null`. */
   readonly reason: string | null;
-  /** The permission flags to add. */
+  /** The flags that it runs under. */
+  readonly needs: readonly string[];
+  /** Those of them that are missing. */
   readonly flags: readonly string[];
   /** What else to do, or `null`. */
   readonly hint: string | null;
@@ -30,8 +32,8 @@ export async function run({ json, emit, print, style }: Context): Promise<number
   const lines: DoctorLine[] = [];
   for (const module of MODULES) {
     const { probe } = await loadModule(module);
-    for (const { backend, usable, reason = null, flags = [], hint = null } of await probe()) {
-      lines.push({ type: "doctor", module, backend, usable, reason, flags, hint });
+    for (const { backend, usable, reason = null, needs, flags = [], hint = null } of await probe()) {
+      lines.push({ type: "doctor", module, backend, usable, reason, needs, flags, hint });
     }
   }
   if (json) { for (const line of lines) await emit(line); }

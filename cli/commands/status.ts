@@ -11,7 +11,7 @@ export async function run({ values, json, emit, print, style, signal }: Context)
   // A watcher and not a snapshot: it tells which backend it is.
   await using watcher = await watchNetwork({ backend: watchBackend(values), signal });
   const { state, backend } = watcher;
-  if (json) await emit({ type: "state", at: state.at, state } as const);
+  if (json) await emit({ type: "state", at: state.at, state });
   else await print(formatState(state, backend, style).join("\n"));
   return EXIT.fine;
 }

@@ -46,7 +46,7 @@ export async function follow(
   const changes = watcher[Symbol.asyncIterator]();
   const stream = settled ? changes : merge(watcher.events[Symbol.asyncIterator](), changes);
   const { state } = watcher;
-  if (json) await emit({ type: "state", at: state.at, state } as const);
+  if (json) await emit({ type: "state", at: state.at, state });
   else await print([...formatState(state, watcher.backend, style), ""].join("\n"));
   for (const { backend, reason } of watcher.report.passedOver) {
     await note(`${backend} passed over: ${reason}`);
