@@ -48,7 +48,7 @@ export interface ExecResult {
 export interface LineProcess extends AsyncDisposable {
   /**
    * Resolves with the exit code when the program has ended, for whatever reason, and its last line has been told;
-   * rejects with what `onLine` threw, which ends the program.
+   * rejects with what `onLine` threw, which ends the program. Waiting for it does not keep the process alive.
    */
   readonly ended: Promise<number>;
 }
@@ -125,6 +125,8 @@ export function execLines(
   const close = async (): Promise<void> => {
     live = false;
     globalThis.removeEventListener("unload", unload);
+    // Whoever waits for the disposal goes on after it.
+    child.ref();
     await stopChild(child, outputs);
   };
   const tell = (stream: "stdout" | "stderr") => (line: string): void => {
