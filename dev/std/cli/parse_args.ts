@@ -32,7 +32,7 @@ export interface ParseOptions<
 
 type Known<B, S, C, D> =
   & { [K in Exclude<Extract<B, string>, C>]: boolean }
-  & { [K in Extract<Exclude<S, C | keyof D | "_">, string>]?: string }
+  & { [K in Extract<Exclude<S, C | keyof D>, string>]?: string }
   & { [K in Extract<Exclude<Extract<S, keyof D>, C>, string>]: string | Extract<D, object>[K & keyof D] }
   & { [K in Extract<Extract<B, C>, string>]: boolean[] }
   & { [K in Extract<Extract<S, C>, string>]: string[] }

@@ -9,14 +9,6 @@ export class TimeError extends Error {
   }
 }
 
-/** Options of {@linkcode FakeTime.delay}. */
-export interface DelayOptions {
-  /** Calls the wait off. */
-  signal?: AbortSignal;
-  /** Taken as `@std/async` has it, and without effect here. */
-  persistent?: boolean;
-}
-
 // deno-lint-ignore no-explicit-any
 type Callback = (...args: any[]) => unknown;
 
@@ -186,20 +178,8 @@ export class FakeTime {
   }
 
   /** Waits in real time. */
-  delay(ms: number, options: DelayOptions = {}): Promise<void> {
-    const { signal } = options;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        real.clearTimeout(timer);
-        reject(new DOMException("Delay was aborted.", "AbortError"));
-      };
-      const timer = real.setTimeout(() => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      }, ms);
-      if (signal?.aborted) abort();
-      else signal?.addEventListener("abort", abort, { once: true });
-    });
+  delay(ms: number): Promise<void> {
+    return new Promise((resolve) => real.setTimeout(resolve, ms));
   }
 
   /** Makes the time real again. */
