@@ -1,7 +1,6 @@
 /** The resolver's files seen through the runtime, for sources without the C library. */
 
 import { type Need, permissionState, wouldPrompt } from "../internal/permissions.ts";
-import { isNotCapable } from "../internal/errors.ts";
 import { readDns, RESOLV_CONF, RESOLVED_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
 import type { DnsConfig } from "./state.ts";
 
@@ -14,14 +13,10 @@ function allowed(path: string): boolean {
 function orNull<T>(action: () => T): T | null {
   try {
     return action();
-  } catch (error) {
-    if (
-      isNotCapable(error) || error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.PermissionDenied
-    ) {
-      return null;
-    }
-    throw error;
+  } catch {
+    // Not granted, no such file, no link (a TypeError), no inotify instance left (an Error without a code): the ways to
+    // be refused are many, and with none of them is the rest of the network harder to see.
+    return null;
   }
 }
 
