@@ -41,8 +41,6 @@ export function watchDnsFiles(onChange: () => void): Disposable | null {
   if (!directories.includes(main)) return null;
   const watcher = orNull(() => Deno.watchFs(directories, { recursive: false }));
   if (!watcher) return null;
-  // There at run time (Deno 2.9), not in the types yet; without it a watcher would keep the process alive.
-  (watcher as Deno.FsWatcher & { unref?(): void }).unref?.();
   const paths = new Set(
     [...names].flatMap(([directory, files]) => [...files].map((file) => `${directory}/${file}`)),
   );
@@ -52,11 +50,23 @@ export function watchDnsFiles(onChange: () => void): Disposable | null {
 }
 
 async function follow(
-  watcher: Deno.FsWatcher,
+  watcher: Deno.FsWatcher & { unref?(): void },
   paths: ReadonlySet<string>,
   onChange: () => void,
 ): Promise<void> {
-  for await (const event of watcher) {
-    if (event.kind !== "access" && event.paths.some((path) => paths.has(path))) onChange();
+  const events = watcher[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = events.next();
+      // There at run time (Deno 2.9), not in the types yet, and for the pending call alone; without it a watcher would
+      // keep the process alive.
+      watcher.unref?.();
+      const { done, value } = await next;
+      if (done) return;
+      if (value.kind !== "access" && value.paths.some((path) => paths.has(path))) onChange();
+    }
+  } catch {
+    // The system has given up watching; readings go on to read the files, and the next one does so now.
+    onChange();
   }
 }
