@@ -90,7 +90,12 @@ export function startCode(code: string, options: CodeOptions = {}): RunningCode 
     },
     kill: (signal) => child.kill(signal),
     async [Symbol.asyncDispose]() {
-      if (!over) child.kill("SIGKILL");
+      try {
+        if (!over) child.kill("SIGKILL");
+      } catch (error) {
+        // It has ended, and what it said last is still on its way.
+        if (!(error instanceof TypeError)) throw error;
+      }
       await result;
     },
   };
