@@ -373,7 +373,8 @@ Deno.test({
     );
     const pid = await grandchild;
     await program[Symbol.asyncDispose]();
-    assertEquals(await program.ended, 0);
+    await program.ended;
+    assert(!isGone(pid));
     Deno.kill(pid, "SIGKILL");
   },
 });
