@@ -1,9 +1,11 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { fileSystemPath, kindOf, ROOT, systemOf } from "../dev/_files.ts";
 import { parseJunit, summary } from "../dev/_junit.ts";
 import { run } from "../dev/_process.ts";
 import { layeredFiles, npmPackages, runtimeEdges, violations } from "../dev/layers.ts";
 import plugin from "../dev/lint_plugin.ts";
+import { apply } from "../dev/sabotage.ts";
+import { SABOTAGES } from "../dev/sabotages.ts";
 import { requires, scale } from "./_require.ts";
 
 function messages(file: string, source: string): readonly string[] {
@@ -251,6 +253,22 @@ Deno.test("the test runner fails when nothing ran", async () => {
   const { code, stdout } = await runnerOn({ "a_test.ts": `Deno.test.ignore("one", () => {});` });
   assertEquals(code, 1);
   assertStringIncludes(stdout, "Nothing ran.");
+});
+
+Deno.test("every sabotage still finds its line, exactly once, and the tests that must notice it", async () => {
+  assertEquals(new Set(SABOTAGES.map(({ name }) => name)).size, SABOTAGES.length);
+  for (const sabotage of SABOTAGES) {
+    const text = await Deno.readTextFile(new URL(sabotage.file, ROOT));
+    assert(apply(sabotage, text) !== text, sabotage.name);
+    for (const test of sabotage.test) assert((await Deno.stat(new URL(test, ROOT))).isFile, test);
+  }
+});
+
+Deno.test("a sabotage whose line is gone, or is there twice, is an error", () => {
+  const sabotage = { name: "a", file: "a.ts", find: "b", replace: "c", test: [] };
+  assertEquals(apply(sabotage, "abc"), "acc");
+  assertThrows(() => apply(sabotage, "ac"), Error, "0 times");
+  assertThrows(() => apply(sabotage, "abcb"), Error, "2 times");
 });
 
 Deno.test("scale() gives the count at 1, the full number at 10, and never less than one", () => {
