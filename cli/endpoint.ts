@@ -14,31 +14,33 @@ export interface Endpoint {
  * Reads `HOST:PORT`; an IPv6 address stands in brackets.
  *
  * @param text For example `"example.com:443"` or `"[2001:db8::1]:443"`.
+ * @param example The port in examples of how to write it.
  * @returns Host and port.
  * @throws {UsageError} When it is neither.
  */
-export function parseEndpoint(text: string): Endpoint {
+export function parseEndpoint(text: string, example = 443): Endpoint {
   const wrong = (why: string, hint: string): UsageError =>
     new UsageError(`Cannot read "${text}": ${why}`, hint);
-  const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text);
-  if (url) throw wrong("it is a URL", `Write it as HOST:PORT, for example "${url[1] || "example.com:443"}"`);
+  const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text)?.[1];
+  const write = (host: string): string => `Write it as HOST:PORT, for example "${host}:${example}"`;
+  if (url !== undefined) throw wrong("it is a URL", write(url.replace(/:\d+$/, "") || "example.com"));
   if (/^[0-9a-f]*(:[0-9a-f.]*){2,}$/i.test(text)) {
     throw wrong("an IPv6 address needs brackets", `Write it as [ADDRESS]:PORT`);
   }
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text);
-  if (!match) throw wrong("it is not HOST:PORT", `Write it as HOST:PORT, for example "example.com:443"`);
+  if (!match) throw wrong("it is not HOST:PORT", write("example.com"));
   const [, bracketed, plain = "", port = ""] = match;
   const hostname = bracketed ?? plain;
   if (hostname === "") {
-    throw wrong("the host is missing", `Write it as HOST:PORT, for example "localhost:443"`);
+    throw wrong("the host is missing", write("localhost"));
   }
   if (/[\s/@?#]/.test(hostname) || (bracketed !== undefined && !bracketed.includes(":"))) {
-    throw wrong(`"${hostname}" is not a host`, `Write it as HOST:PORT, for example "example.com:443"`);
+    throw wrong(`"${hostname}" is not a host`, write("example.com"));
   }
   if (port === "") {
     throw wrong(
       "the port is missing",
-      `Write it as HOST:PORT, for example "${plain || `[${bracketed}]`}:443"`,
+      write(bracketed === undefined ? plain : `[${bracketed}]`),
     );
   }
   if (!/^\d{1,9}$/.test(port)) throw wrong(`"${port}" is not a port`, "A port is a number from 1 to 65535");

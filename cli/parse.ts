@@ -57,12 +57,10 @@ export function findCommand(table: readonly CommandSpec[], name: string): Comman
 
 function misplaced(table: readonly CommandSpec[], typed: string): UsageError {
   const option = `--${typed.replace(/^-+/, "").replace(/=.*$/, "")}`;
-  const owners = table.filter((row) => row.options.some(({ name }) => `--${name}` === option));
-  const owner = owners[0];
-  if (owner) {
+  if (table.some((row) => row.options.some(({ name }) => `--${name}` === option))) {
     return new UsageError(
       `Cannot run "holdfast": the option "${option}" stands before the command`,
-      `Write it behind: "holdfast ${owner.name} ${option}"`,
+      `Write it behind: "holdfast COMMAND ${option}"`,
     );
   }
   const known = [HELP_OPTION, VERSION_OPTION].map(({ name }) => `--${name}`);

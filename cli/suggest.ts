@@ -10,12 +10,13 @@
  * @returns The nearest, or `undefined`.
  */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
+  if (typed.length < 2) return undefined;
   const ranked = known
     .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word) }))
     .sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
   if (best && best.distance <= Math.max(1, Math.floor(Math.min(typed.length, 30) / 3))) return best.word;
-  return typed.length >= 2 ? known.find((word) => word.startsWith(typed.toLowerCase())) : undefined;
+  return known.find((word) => word.startsWith(typed.toLowerCase()));
 }
 
 /**

@@ -13,7 +13,7 @@ import { given } from "../values.ts";
 /** Shows the state, then every event until the signal. */
 export async function run(context: Context): Promise<number> {
   const { values, signal } = context;
-  const servers = values.list("external").map((server) => formatEndpoint(parseEndpoint(server)));
+  const servers = values.list("external").map((server) => formatEndpoint(parseEndpoint(server, 3478)));
   await using watcher = await watchNetwork({
     backend: watchBackend(values),
     signal,

@@ -1,0 +1,176 @@
+import { assertEquals } from "@std/assert";
+import { failureOf } from "../cli/failure.ts";
+import { jsonLine } from "../cli/json_line.ts";
+import type { NetworkChange, NetworkEvent } from "../watch/events.ts";
+import { runMain } from "./_cli.ts";
+import { CHANGE, EVENTS, NOTHING, STATE } from "./_samples.ts";
+import { type Schema, validate } from "./_schema.ts";
+
+/** Every type of line, so that the compiler asks for one that is forgotten. */
+const TYPES: Record<
+  (NetworkEvent | NetworkChange)["type"] | "state" | "external" | "wait" | "doctor" | "permissions" | "error",
+  true
+> = {
+  state: true,
+  online: true,
+  offline: true,
+  interfaceadd: true,
+  interfaceremove: true,
+  interfacechange: true,
+  addressadd: true,
+  addressremove: true,
+  addresschange: true,
+  addressconflict: true,
+  gatewaychange: true,
+  defaultinterfacechange: true,
+  routechange: true,
+  dnschange: true,
+  identitychange: true,
+  externalchange: true,
+  wake: true,
+  backend: true,
+  resync: true,
+  change: true,
+  external: true,
+  wait: true,
+  doctor: true,
+  permissions: true,
+  error: true,
+};
+
+const { schemas, defs } = await readSchemas();
+const shown = new Set<string>();
+
+/** The schemas of `docs/JSON.md` by the type of line, and all that `$ref` may name. */
+async function readSchemas(): Promise<{ schemas: Map<string, Schema>; defs: Record<string, Schema> }> {
+  const text = await Deno.readTextFile(new URL("../docs/JSON.md", import.meta.url));
+  const schemas = new Map<string, Schema>();
+  const defs: Record<string, Schema> = {};
+  for (const [, block = ""] of text.matchAll(/^```json\n(.*?)^```/gms)) {
+    const schema: Schema = JSON.parse(block);
+    Object.assign(defs, schema.$defs);
+    if (schema.title === undefined) continue;
+    defs[schema.title] = schema;
+    const { const: one, enum: several } = schema.properties?.type ?? {};
+    for (const type of (several ?? [one]) as string[]) {
+      assertEquals(schemas.has(type), false, `two schemas for "${type}"`);
+      schemas.set(type, schema);
+    }
+  }
+  return { schemas, defs };
+}
+
+/** Checks lines against the schema of their type. */
+function check(text: string): string[] {
+  const lines = text.trimEnd().split("\n");
+  for (const line of lines) {
+    const value: { readonly type: string } = JSON.parse(line);
+    const schema = schemas.get(value.type);
+    if (!schema) {
+      throw new Error(`Cannot check a line of type "${value.type}": docs/JSON.md has no schema for it`);
+    }
+    assertEquals(validate(value, schema, defs), [], line);
+    assertEquals(Object.keys(value).slice(0, 2), ["type", "at"]);
+    shown.add(value.type);
+  }
+  return lines.map((line) => JSON.parse(line).type);
+}
+
+Deno.test("docs/JSON.md has a schema for every type of line, and for nothing else", () => {
+  assertEquals([...schemas.keys()].sort(), Object.keys(TYPES).sort());
+});
+
+Deno.test("every schema in docs/JSON.md knows its fields, wants all of them and takes no other", () => {
+  for (const schema of new Set(schemas.values())) {
+    assertEquals(schema.additionalProperties, false, schema.title);
+    assertEquals(
+      [...schema.required ?? []].sort(),
+      Object.keys(schema.properties ?? {}).sort(),
+      schema.title,
+    );
+  }
+});
+
+Deno.test("a line of every event fits its schema", () => {
+  for (const event of Object.values(EVENTS)) assertEquals(check(jsonLine(event)), [event.type]);
+  assertEquals(check(jsonLine(CHANGE)), ["change"]);
+  for (const state of [STATE, NOTHING]) {
+    const line = { type: "state", at: state.at, state };
+    assertEquals(check(jsonLine(line)), ["state"]);
+  }
+});
+
+Deno.test("status --json writes one line with the state", async () => {
+  const { code, stdout, stderr } = await runMain(["status", "--json"]);
+  assertEquals([code, stderr, check(stdout)], [0, "", ["state"]]);
+});
+
+Deno.test("doctor --json writes a line per backend of this system", async () => {
+  const { code, stdout, stderr } = await runMain(["doctor", "--json"]);
+  const types = check(stdout);
+  assertEquals([code, stderr, types], [0, "", types.map(() => "doctor")]);
+});
+
+Deno.test("permissions --json writes a line per module", async () => {
+  const { code, stdout } = await runMain(["permissions", "watch", "--json"]);
+  assertEquals([code, check(stdout)], [0, ["permissions"]]);
+});
+
+Deno.test("wait --json tells what was reached, and by which address", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const { code, stdout, stderr } = await runMain(["wait", `127.0.0.1:${port}`, "--json"]);
+  assertEquals([code, stderr, check(stdout)], [0, "", ["wait"]]);
+  const { target, reached, address, attempts } = JSON.parse(stdout);
+  assertEquals({ target, reached, address, attempts }, {
+    target: `127.0.0.1:${port}`,
+    reached: true,
+    address: `127.0.0.1:${port}`,
+    attempts: 1,
+  });
+});
+
+Deno.test("wait --json tells why nothing was reached, and says it to people as well", async () => {
+  const { code, stdout, stderr } = await runMain(["wait", "127.0.0.1:1", "--timeout", "100ms", "--json"]);
+  assertEquals([code, check(stdout)], [124, ["wait"]]);
+  const { reached, address, reason } = JSON.parse(stdout);
+  assertEquals([reached, address], [false, null]);
+  assertEquals(stderr, `holdfast: Cannot reach 127.0.0.1:1 within 0.1s: ${reason}\n`);
+});
+
+Deno.test("a failure is a line for programs as well, also where the command line is wrong", async () => {
+  const { code, stdout, stderr } = await runMain(["watch", "--json", "--quiet", "3"]);
+  assertEquals([code, check(stdout)], [2, ["error"]]);
+  assertEquals(JSON.parse(stdout).hint, 'Did you mean "3s"?');
+  assertEquals(stderr.startsWith("holdfast: Cannot run"), true);
+  check(jsonLine(failureOf("thrown text")));
+});
+
+Deno.test("of every schema in docs/JSON.md a line was shown above", () => {
+  assertEquals([...shown].sort(), [...schemas.keys()].sort());
+});
+
+Deno.test("the validator refuses what the schemas do not allow", () => {
+  const wrong = (value: unknown, schema: Schema): number => validate(value, schema, defs).length;
+  assertEquals(wrong(1.5, { type: "integer" }), 1);
+  assertEquals(wrong(null, { type: ["string", "null"] }), 0);
+  assertEquals(wrong([], { type: "object" }), 1);
+  assertEquals(wrong("b", { const: "a" }), 1);
+  assertEquals(wrong("b", { enum: ["a"] }), 1);
+  assertEquals(wrong(-1, { $ref: "#/$defs/count" }), 1);
+  assertEquals(wrong("2026-01-01T00:00:00Z", { $ref: "#/$defs/time" }), 1);
+  assertEquals(wrong("2026-01-01T00:00:00.000Z", { $ref: "#/$defs/time" }), 0);
+  assertEquals(
+    wrong({ a: 1, b: 2 }, { properties: { a: { type: "string" } }, additionalProperties: false }),
+    2,
+  );
+  assertEquals(wrong({}, { required: ["a"], minProperties: 1 }), 2);
+  assertEquals(wrong([1, "x"], { items: { type: "string" } }), 1);
+  assertEquals(wrong(1, { anyOf: [{ type: "string" }, { type: "null" }] }), 1);
+  assertEquals(wrong(1, { oneOf: [{ type: "integer" }, { type: "number" }] }), 1);
+  const line = JSON.parse(jsonLine({ type: "state", at: STATE.at, state: STATE } as { type: string }));
+  line.state.interfaces[0].addresses[0].scope = "galaxy";
+  assertEquals(validate(line, schemas.get("state") ?? {}, defs), [
+    '$.state.interfaces[0].addresses[0].scope: "galaxy" is none of ["global","site","link","host"]',
+  ]);
+});
