@@ -51,7 +51,7 @@ export async function readPackages(root: string): Promise<readonly Package[]> {
   const config = await readConfig(root);
   const folders = [
     root,
-    ...(config.links ?? []).map((link) => link.startsWith("/") ? link : `${root}/${link}`),
+    ...(config.links ?? []).map((link) => /^(\/|[A-Za-z]:)/.test(link) ? link : `${root}/${link}`),
   ];
   const configs = await Promise.all(folders.map(readConfig));
   const linked = Object.fromEntries(configs.map(({ name, version }) => [name, `jsr:${name}@^${version}`]));

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { fileSystemPath, ROOT } from "./_files.ts";
 import { type Package, readPackages } from "./_packages.ts";
 
 /** Options of {@linkcode serveRegistry}. */
@@ -42,7 +43,7 @@ export interface Registry extends AsyncDisposable {
  * @returns The registry, once it listens.
  */
 export async function serveRegistry(options: RegistryOptions = {}): Promise<Registry> {
-  const { root = new URL("..", import.meta.url).pathname.replace(/\/$/, ""), port = 0 } = options;
+  const { root = fileSystemPath(ROOT), port = 0 } = options;
   const packages = await readPackages(root);
   const documents = new Map((await Promise.all(packages.map(documentsOf))).flat());
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {

@@ -9,12 +9,12 @@
  * @module
  */
 
-import { filesBelow } from "./_files.ts";
+import { filesBelow, fileSystemPath, ROOT } from "./_files.ts";
 import { readConfig } from "./_packages.ts";
 import { run } from "./_process.ts";
 import { serveRegistry } from "./registry.ts";
 
-const repository = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const repository = fileSystemPath(ROOT);
 
 /** Options of {@linkcode stageWithStd}. */
 export interface StageWithStdOptions {
@@ -33,7 +33,7 @@ export interface StageWithStdOptions {
  * @param options From where and to where.
  */
 export async function stageWithStd({ std, out }: StageWithStdOptions): Promise<void> {
-  const real = await Deno.realPath(std);
+  const real = (await Deno.realPath(std)).replaceAll("\\", "/");
   const config = await readConfig(repository);
   const links = config.links ?? [];
   const names = links.map((link) => link.slice(link.lastIndexOf("/") + 1));
@@ -104,9 +104,10 @@ export async function publishDryRun(): Promise<DryRun> {
       cwd: out,
       env: { JSR_URL: registry.url, DENO_DIR: `${out}.cache` },
     });
-    const files = [...output.matchAll(/^\s+file:\/\/(\S+) \(/gm)].map(([, path = ""]) =>
-      path.slice(out.length + 1)
-    );
+    // Each line has the address of a file and, in brackets, its size.
+    const folder = out.slice(out.lastIndexOf("holdfast-publish-"));
+    const files = [...output.matchAll(/^\s+file:\S*?\/(holdfast-publish-[^/]+)\/(\S+) \(/gm)]
+      .flatMap(([, name, path = ""]) => name === folder ? path : []);
     return { ok: ok && !/\bwarning\b/i.test(output), output, files: files.sort() };
   } finally {
     await Deno.remove(out, { recursive: true });

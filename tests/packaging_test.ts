@@ -1,12 +1,14 @@
 /** What a user of the published package gets: everything here goes through a registry, a fresh cache and a fresh folder. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileSystemPath, ROOT } from "../dev/_files.ts";
 import { readConfig } from "../dev/_packages.ts";
 import { run, type RunResult } from "../dev/_process.ts";
 import { type Registry, serveRegistry } from "../dev/registry.ts";
 import { publishDryRun } from "../dev/stage.ts";
 
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const root = fileSystemPath(ROOT);
+const windows = Deno.build.os === "windows";
 const config = await readConfig(root);
 const entries = Object.entries(config.exports);
 
@@ -35,7 +37,7 @@ async function outside(): Promise<Outside> {
     JSR_URL: registry.url,
     DENO_DIR: `${folder}/cache`,
     NPM_CONFIG_REGISTRY: "http://127.0.0.1:1/",
-    PATH: `${here.slice(0, here.lastIndexOf("/"))}:${Deno.env.get("PATH") ?? ""}`,
+    PATH: `${here.replace(/[\\/][^\\/]*$/, "")}${windows ? ";" : ":"}${Deno.env.get("PATH") ?? ""}`,
   };
   return {
     registry,
@@ -93,7 +95,7 @@ Deno.test("the packages of the registry install, check and run outside the repos
     const project = await there.project("install", {});
     const where = ["--root", `${there.folder}/installed`, "-n", "holdfast"];
     ended(await there.deno(project, "install", "-g", "-A", ...where, `jsr:${config.name}/cli`));
-    const holdfast = `${there.folder}/installed/bin/holdfast`;
+    const holdfast = `${there.folder}/installed/bin/holdfast${windows ? ".cmd" : ""}`;
     const version = await run(holdfast, { args: ["--version"], cwd: project, env: there.env });
     ended(version);
     assertStringIncludes(version.stdout, config.version);
