@@ -9,7 +9,7 @@ import type {
   RouteEvent,
 } from "../watch/events.ts";
 import type { DefaultRoute, Family } from "../watch/state.ts";
-import { addressNotes, dnsText, externalText, familyName } from "./format_state.ts";
+import { addressNotes, addressText, dnsText, externalText, familyName } from "./format_state.ts";
 import { allPrintable, type Paint, type Style } from "./style.ts";
 import { formatDuration } from "./units.ts";
 
@@ -129,7 +129,9 @@ function interfaceChange({ interface: name, from, to }: InterfaceChangeEvent): S
     parts.push(to.master === null ? "left its bridge or bond" : `port of interface ${to.master}`);
   }
   if (to.addresses !== undefined) {
-    parts.push(`addresses ${from.addresses?.length ?? 0} -> ${to.addresses.length}`);
+    parts.push(
+      to.addresses.length === 0 ? "no address" : `addresses ${to.addresses.map(addressText).join(", ")}`,
+    );
   }
   const mood = to.running === true ? "good" : to.running === false || to.up === false ? "bad" : "changed";
   return { mood, text: `interface ${name}: ${parts.join(", ")}` };

@@ -106,7 +106,7 @@ Deno.test("an event says what else is to know", () => {
         },
       },
       "interface lan: renamed from v0, switched on, carrier is there, hardware address none -> 02::, " +
-      "mtu 1500 -> 1400, kind other -> veth, left its bridge or bond, addresses 0 -> 1",
+      "mtu 1500 -> 1400, kind other -> veth, left its bridge or bond, addresses 10.0.0.2/24",
     ],
     [
       { type: "addressadd", ...ON_V0, ...ADDRESS, tentative: true, temporary: true },

@@ -93,8 +93,11 @@ export const NOTHING: NetworkState = {
 const IDENTITY = { gateway: "10.0.0.1", mac: "02:00:00:00:00:0a", network: "10.0.0.0/24" };
 const ON_V0 = { at: AT, interface: "v0", index: 7 } as const;
 
+/** The event of a type; unlike `Extract` also where one interface has several types. */
+type EventOf<T, E = NetworkEvent> = E extends { readonly type: infer U } ? T extends U ? E : never : never;
+
 /** One event of each type. */
-export const EVENTS: { readonly [T in NetworkEvent["type"]]: Extract<NetworkEvent, { readonly type: T }> } = {
+export const EVENTS: { readonly [T in NetworkEvent["type"]]: EventOf<T> } = {
   online: { type: "online", at: AT, family: 4, families: [4] },
   offline: { type: "offline", at: AT, family: 4, families: [] },
   interfaceadd: { type: "interfaceadd", ...ON_V0, details: V0 },

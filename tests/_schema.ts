@@ -140,9 +140,11 @@ function isType(value: unknown, type: string): boolean {
     case "object":
       return typeof value === "object" && value !== null && !Array.isArray(value);
     case "string":
+      return typeof value === "string";
     case "number":
+      return typeof value === "number";
     case "boolean":
-      return typeof value === type;
+      return typeof value === "boolean";
     default:
       throw new TypeError(`Cannot validate: unknown type "${type}"`);
   }
