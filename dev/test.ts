@@ -112,7 +112,7 @@ async function checkTypes(context: Context, jobs: readonly Job[]): Promise<Outco
   const given = context.options.files.length > 0 ? jobs.flatMap((job) => job.files) : [];
   const job: Job = { name: "types and downloads", kind: "unit", files: [], alone: true };
   const files = given.filter((file) => file.endsWith(".ts"));
-  const args = ["check", ...context.flags, ...files];
+  const args = ["check", "--quiet", ...context.flags, ...files];
   const result = await run(Deno.execPath(), { args, cwd: context.root, bound: 10 * BOUND });
   if (!result.ok) report(job, result);
   return { job, tally: { ...NOTHING, failed: result.ok ? [] : [job.name] }, reasons: [], took: result.took };
