@@ -84,20 +84,29 @@ export const commandTable: readonly CommandSpec[] = [
         type: "duration",
         value: "TIME",
         summary: "A change is settled after this much quiet",
+        default: "150ms",
       },
       {
         name: "ceiling",
         type: "duration",
         value: "TIME",
         summary: "A change is settled after this long at the latest",
+        default: "1s",
       },
       {
         name: "grace",
         type: "duration",
         value: "TIME",
-        summary: "Keep the loss of carrier to yourself for this long",
+        summary:
+          "Hold back the loss of carrier for this long (otherwise 1s, and that in settled changes only)",
       },
-      { name: "poll-interval", type: "duration", value: "TIME", summary: "How often the backend poll reads" },
+      {
+        name: "poll-interval",
+        type: "duration",
+        value: "TIME",
+        summary: "How often the backend poll reads",
+        default: "2s",
+      },
     ],
     examples: [
       { run: "holdfast watch", does: "Watch until Ctrl-C" },
@@ -227,7 +236,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: "completion",
-    summary: "Print a script that completes commands and options in your shell",
+    summary: "Print a script that completes commands in your shell",
     description: "Prints a script for your shell.",
     arguments: [{ name: "SHELL", summary: "Which shell", required: true, choices: SHELLS }],
     options: [],

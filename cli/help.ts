@@ -1,11 +1,12 @@
 /** The help, written from the command table. */
 
-import { columns, wrap } from "./columns.ts";
+import { glossary, wrap } from "./columns.ts";
 import { HELP_OPTION, LETTERS, VERSION_OPTION } from "./command_table.ts";
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "./spec.ts";
 import { type Style, styleFor } from "./style.ts";
 
-const WIDTH = 88;
+/** What fits into the narrowest usual terminal, behind two spaces. */
+const WIDTH = 76;
 
 const EXIT_CODES =
   "0 fine, 1 failed, 2 usage, 3 permission missing, 4 tool missing, 124 timed out, 130 interrupted";
@@ -25,10 +26,10 @@ export function programHelp(table: readonly CommandSpec[], style: Style = styleF
     "  holdfast COMMAND [ARGUMENTS] [OPTIONS]",
     "",
     style.strong("Commands"),
-    ...indent(columns(table.map(({ name, summary }) => [name, summary]))),
+    ...indent(glossary(table.map(({ name, summary }) => [name, summary]), WIDTH)),
     "",
     style.strong("Options"),
-    ...indent(columns([HELP_OPTION, VERSION_OPTION].map(optionRow))),
+    ...indent(glossary([HELP_OPTION, VERSION_OPTION].map(optionRow), WIDTH)),
     "",
     style.strong("Exit codes"),
     ...indent(wrap(EXIT_CODES, WIDTH)),
@@ -52,12 +53,12 @@ export function commandHelp(command: CommandSpec, style: Style = styleFor(false)
     style.strong("Usage"),
     `  ${usageLine(command)}`,
     "",
-    ...wrap(command.description, WIDTH),
+    ...wrap(command.description, WIDTH + 2),
   ];
   if (command.arguments.length > 0) {
-    lines.push("", style.strong("Arguments"), ...indent(columns(command.arguments.map(argumentRow))));
+    lines.push("", style.strong("Arguments"), ...indent(glossary(command.arguments.map(argumentRow), WIDTH)));
   }
-  lines.push("", style.strong("Options"), ...indent(columns(options.map(optionRow))));
+  lines.push("", style.strong("Options"), ...indent(glossary(options.map(optionRow), WIDTH)));
   const examples = command.examples.flatMap(({ run, does }) => [`  # ${does}`, `  ${run}`]);
   lines.push("", style.strong("Examples"), ...examples);
   lines.push("", style.strong("Permissions"), ...indent(wrap(command.permissions, WIDTH)));
@@ -73,13 +74,13 @@ export function usageLine(command: CommandSpec): string {
   return ["holdfast", command.name, ...args, "[OPTIONS]"].join(" ");
 }
 
-function optionRow(option: OptionSpec): string[] {
+function optionRow(option: OptionSpec): [string, string] {
   const letter = LETTERS[option.name];
   const names = letter === undefined ? `    --${option.name}` : `-${letter}, --${option.name}`;
   return [option.value === undefined ? names : `${names} ${option.value}`, option.summary + details(option)];
 }
 
-function argumentRow(argument: ArgumentSpec): string[] {
+function argumentRow(argument: ArgumentSpec): [string, string] {
   return [argument.name, argument.summary + details(argument)];
 }
 

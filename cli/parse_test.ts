@@ -24,7 +24,8 @@ Deno.test("options are read by their type, with or without an equals sign, befor
 Deno.test("an option that is not given has its default, or nothing", () => {
   const { values } = run("watch");
   assertEquals(values.text("backend"), "auto");
-  assertEquals(values.number("quiet"), undefined);
+  assertEquals(values.number("quiet"), 150);
+  assertEquals(values.number("grace"), undefined);
   assertEquals(values.flag("settled"), false);
   assertEquals(values.list("external"), []);
 });

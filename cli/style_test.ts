@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { columns, wrap } from "./columns.ts";
+import { columns, glossary, wrap } from "./columns.ts";
 import { allPrintable, printable, styleFor, widthOf } from "./style.ts";
 
 Deno.test("a style without colours changes nothing, one with colours takes no room", () => {
@@ -30,4 +30,13 @@ Deno.test("columns() aligns cells, coloured or not, and leaves no spaces at the 
 Deno.test("wrap() breaks between words and never within one", () => {
   assertEquals(wrap("one two three", 7), ["one two", "three"]);
   assertEquals(wrap("incomprehensible", 7), ["incomprehensible"]);
+});
+
+Deno.test("glossary() goes on below the beginning of a text", () => {
+  const text = "one two three four five six seven";
+  assertEquals(glossary([["a", text], ["bb", "x"]], 24), [
+    "a   one two three four",
+    "    five six seven",
+    "bb  x",
+  ]);
 });

@@ -1,9 +1,10 @@
 /** The command line as a process: permissions, signals, closed pipes, what it loads. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { commandTable } from "../cli/command_table.ts";
+import { main } from "../cli/main.ts";
 import { VERSION } from "../cli/version.ts";
 import { denoArgs, runChild, runMain, TextSink } from "./_cli.ts";
-import { main } from "../cli/main.ts";
 import { requires } from "./_require.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -27,6 +28,39 @@ Deno.test("every command has its help, by all three ways", async () => {
   assertStringIncludes(stdout, "holdfast wait [HOST:PORT] [OPTIONS]");
   for (const argv of [["wait", "--help"], ["wait", "-h"]]) {
     assertEquals(await runMain(argv), { code: 0, stdout, stderr: "" });
+  }
+});
+
+Deno.test("colours are for a terminal, and only where they are wanted", async () => {
+  const written = async (terminal: boolean, colors: boolean, ...args: string[]): Promise<string> => {
+    const stdout = new TextSink(terminal);
+    assertEquals(await main(args, { stdout, stderr: new TextSink(terminal), colors }), 0);
+    return stdout.text;
+  };
+  assertStringIncludes(await written(true, true, "help"), "\x1b[1mUsage");
+  for (const [terminal, colors] of [[true, false], [false, true]] as const) {
+    assertEquals((await written(terminal, colors, "help")).includes("\x1b"), false);
+  }
+  assertEquals((await written(true, true, "permissions", "watch", "--json")).includes("\x1b"), false);
+});
+
+Deno.test("remarks are for a person at the terminal, and never in the way of what is pasted", async () => {
+  for (const terminal of [true, false]) {
+    const [stdout, stderr] = [new TextSink(), new TextSink(terminal)];
+    assertEquals(
+      await main(["permissions", "watch", "--backend", "poll"], { stdout, stderr, colors: false }),
+      0,
+    );
+    assertEquals(stdout.text, "--allow-sys=networkInterfaces\n");
+    assertEquals(stderr.text.startsWith("watch: backend poll, "), terminal);
+  }
+});
+
+Deno.test("no line of the help is too long for a terminal of 80 columns", async () => {
+  for (const argv of [["help"], ...commandTable.map(({ name }) => ["help", name])]) {
+    const { stdout } = await runMain(argv);
+    const long = stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("  holdfast"));
+    assertEquals(long, []);
   }
 });
 
