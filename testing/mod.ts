@@ -14,5 +14,6 @@
  * @module
  */
 
-export { FakeClock } from "./fake_clock.ts";
+export { FakeClock, type FakeClockOptions } from "./fake_clock.ts";
 export { type FakeNetwork, fakeNetwork, type FakeNetworkOptions } from "./fake_network.ts";
+export type { Clock, Timer } from "../internal/clock.ts";

@@ -41,15 +41,20 @@ class IpMonitorSource implements Source {
       { args, operation: "watch the network by ip monitor", hint: IP_HINT },
       (line, stream) => this.#onLine(line, stream),
     );
-    this.#monitor.ended.then((code) => {
-      if (this.#abort.signal.aborted) return;
-      events.failed(
-        new HoldfastError(`Cannot watch the network by ip monitor: it ended with code ${code}`, {
-          code: "tool-failed",
-          operation: "watch the network by ip monitor",
-        }),
-      );
-    });
+    const operation = "watch the network by ip monitor";
+    const failed = (error: unknown): void => {
+      if (!this.#abort.signal.aborted) events.failed(error);
+    };
+    this.#monitor.ended.then(
+      (code) =>
+        failed(
+          new HoldfastError(`Cannot ${operation}: it ended with code ${code}`, {
+            code: "tool-failed",
+            operation,
+          }),
+        ),
+      failed,
+    );
     this.#dns = watchDnsFiles(() => events.hint());
     this.#timers = SETTLE.map((delay) => clock.after(delay, () => events.hint()));
   }

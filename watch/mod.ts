@@ -80,4 +80,21 @@ export {
   PermissionError,
   ToolMissingError,
 } from "../internal/errors.ts";
+export {
+  browserNetwork,
+  type BrowserNetworkNavigator,
+  type BrowserNetworkTarget,
+  type NetworkView,
+  type NetworkViewAddressEvent,
+  type NetworkViewChange,
+  type NetworkViewEvent,
+  type NetworkViewOnlineEvent,
+  type NetworkViewOnlineOptions,
+  type NetworkViewOtherEvent,
+  type NetworkViewResyncEvent,
+  type NetworkViewRoute,
+  type NetworkViewRouteEvent,
+  type NetworkViewState,
+  type NetworkViewWakeEvent,
+} from "../internal/network_view.ts";
 export { onShutdown, type ShutdownOptions } from "../internal/shutdown.ts";

@@ -1,0 +1,70 @@
+/**
+ * The figures we claim, against what: `deno task bench [--json] [--quick] [latency|settled|snapshot|idle|start ...]`.
+ *
+ * Runs in network namespaces of its own. Ratios are the claim; a run whose control is off is void.
+ */
+
+import { findNamespaces } from "../dev/_namespace.ts";
+import { type Figure, table } from "./_figure.ts";
+
+const args = new Set(Deno.args);
+const quick = args.delete("--quick");
+const json = args.delete("--json");
+const inside = args.delete("--inside");
+const GROUPS = ["start", "latency", "settled", "snapshot", "idle"] as const;
+
+async function measure(group: string): Promise<Figure[]> {
+  if (group === "start") return await (await import("./start.ts")).start(quick ? 5 : 20);
+  if (group === "idle") return await (await import("./idle.ts")).idle(quick ? 10 : 60);
+  const { Kernel, makePair, ip } = await import("./_kernel.ts");
+  const index = await makePair();
+  using kernel = new Kernel();
+  try {
+    if (group === "latency") {
+      return await (await import("./latency.ts")).latency(kernel, index, quick ? 5 : 60);
+    }
+    if (group === "settled") {
+      return await (await import("./settled.ts")).settled(kernel, index, quick ? 5 : 50);
+    }
+    return await (await import("./snapshot.ts")).snapshots(kernel, index);
+  } finally {
+    await ip("link", "delete", "v0");
+  }
+}
+
+async function insideNamespace(): Promise<number> {
+  const namespaces = await findNamespaces();
+  if (!namespaces.works) {
+    throw new Error(`Cannot measure: no network namespace to be had (${namespaces.why})`);
+  }
+  const [program, ...rest] = namespaces.wrap([
+    Deno.execPath(),
+    "run",
+    "-A",
+    import.meta.filename ?? "",
+    "--inside",
+    ...Deno.args,
+  ]);
+  const child = new Deno.Command(program, { args: rest, stdin: "null", stdout: "inherit", stderr: "inherit" })
+    .spawn();
+  return (await child.status).code;
+}
+
+if (!inside) Deno.exitCode = await insideNamespace();
+else {
+  const unknown = [...args].find((name) => !(GROUPS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    console.error(`Cannot measure "${unknown}": the groups are ${GROUPS.join(", ")}`);
+    Deno.exit(2);
+  }
+  const figures: Figure[] = [];
+  for (const group of args.size > 0 ? args : GROUPS) {
+    if (!json) console.error(`measuring ${group} ...`);
+    figures.push(...await measure(group));
+  }
+  if (json) {
+    for (const one of figures) console.log(JSON.stringify({ at: new Date().toISOString(), ...one }));
+  } else console.log(table(figures));
+  // Run by itself for a verdict: a missed target is a failure.
+  Deno.exitCode = figures.every(({ ok }) => ok) ? 0 : 1;
+}
