@@ -21,6 +21,9 @@ const DELIVERIES = { file: "internal/deliveries.ts", test: ["internal/deliveries
 const EXEC = { file: "internal/exec.ts", test: ["internal/exec_test.ts"] };
 const CLOCK = { file: "internal/clock.ts", test: ["internal/clock_test.ts"] };
 const SHUTDOWN = { file: "internal/shutdown.ts", test: ["internal/shutdown_test.ts"] };
+const PERMISSIONS = { file: "internal/permissions.ts", test: ["internal/permissions_test.ts"] };
+const CLI_FAILURE = { file: "cli/failure.ts", test: ["cli/failure_test.ts"] };
+const CLI_PARSE = { file: "cli/parse.ts", test: ["cli/parse_test.ts", "tests/cli_mistakes_test.ts"] };
 const STUN = { file: "watch/_stun.ts", test: ["watch/_stun_test.ts"] };
 const GATE = { file: "dev/layers.ts", test: ["tests/gate_test.ts"], filter: "the layer check" };
 
@@ -109,6 +112,97 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: "shutdown: nobody listens to signals",
     find: "    Deno.addSignalListener(signal, listener);",
     replace: "    void listener;",
+  },
+  {
+    ...SHUTDOWN,
+    name: "shutdown: an owner that never gets done keeps the process for ever",
+    find: "await Promise.race([late, owner[Symbol.asyncDispose]()]);",
+    replace: "await Promise.all([late, owner[Symbol.asyncDispose]()].slice(1));",
+  },
+  {
+    ...PERMISSIONS,
+    name: "permissions: a missing one is not mapped to its flag",
+    find: "if (isNotCapable(error)) throw new PermissionError",
+    replace: "if (isNotCapable(error) && needs.length === 0) throw new PermissionError",
+  },
+  {
+    ...PERMISSIONS,
+    name: "permissions: flags that are there already are asked for again",
+    find: 'needs.filter((need) => permissionState(need) !== "granted")',
+    replace: "needs.filter((need) => permissionState(need) !== undefined)",
+  },
+  {
+    ...PERMISSIONS,
+    name: "permissions: a query that would prompt is taken for harmless",
+    find: 'permissionState(need) === "prompt"',
+    replace: 'permissionState(need) === "denied"',
+  },
+  {
+    name: "backoff: waits have no limit",
+    file: "internal/backoff.ts",
+    find: "return Math.min(max, initial * growth);",
+    replace: "return Math.max(0, initial * growth);",
+    test: ["internal/backoff_test.ts"],
+  },
+  {
+    name: "store: what is kept shares its memory with the caller",
+    file: "internal/store.ts",
+    find: "entries.set(key, new Uint8Array(value));",
+    replace: "entries.set(key, value);",
+    test: ["internal/store_test.ts"],
+  },
+  {
+    name: "network view: listeners stay when it is closed",
+    file: "internal/network_view.ts",
+    find: '    this.#target.removeEventListener("offline", this.wake);\n',
+    replace: "",
+    test: ["internal/network_view_test.ts"],
+  },
+  {
+    name: "log: braces reach LogTape as placeholders",
+    file: "internal/log.ts",
+    find: '.replaceAll("{", "{{")',
+    replace: "",
+    test: ["internal/log_test.ts"],
+  },
+  {
+    ...CLI_FAILURE,
+    name: "command line: a missing permission ends like any failure",
+    find: "tell(error.code, EXIT.permission, error.hint, error.flags)",
+    replace: "tell(error.code, EXIT.failed, error.hint, error.flags)",
+  },
+  {
+    name: "command line: foreign text may steer the terminal",
+    file: "cli/style.ts",
+    find: "\\x7f-\\x9f",
+    replace: "\\x7f",
+    test: ["cli/style_test.ts"],
+  },
+  {
+    ...CLI_PARSE,
+    name: "command line: unknown options are passed over",
+    find: "if (unknown[0] !== undefined) throw unknownOption(command, options, unknown[0]);",
+    replace: "if (unknown[0] === null) throw unknownOption(command, options, unknown[0]);",
+  },
+  {
+    ...CLI_PARSE,
+    name: "command line: an option given twice is passed over",
+    find: 'if (typed.length > 1 && option.type !== "list") {',
+    replace: 'if (typed.length > 9 && option.type !== "list") {',
+  },
+  {
+    name: "command line: a time in JSON is a number",
+    file: "cli/json_line.ts",
+    find: 'key === "at" && typeof value === "number"',
+    replace: 'key === "when" && typeof value === "number"',
+    test: ["cli/failure_test.ts"],
+  },
+  {
+    name: "fake clock: timers fire in the order they were set, not when they are due",
+    file: "testing/fake_clock.ts",
+    find: "(next === undefined || entry.due < next.due)",
+    replace: "next === undefined",
+    test: ["testing/fake_clock_test.ts"],
   },
   {
     ...STUN,
