@@ -78,12 +78,15 @@ function ifThere<T>(action: () => T): T | null {
   }
 }
 
+/** What every question of the runtime has in it. */
+export const QUESTION = "Allow?";
+
 /** A piece of code that runs in a pseudo-terminal. */
 export interface TerminalCode extends AsyncDisposable {
   /** Resolves when that text has appeared on the terminal; rejects when the code ends without. */
   said(text: string): Promise<void>;
-  /** Types something. */
-  type(text: string): Promise<void>;
+  /** Answers the runtime's question, which must come. */
+  answer(letter: "y" | "n"): Promise<void>;
   /** Resolves when it has ended, with its exit code and all that appeared on the terminal. */
   readonly result: Promise<{ readonly code: number; readonly screen: string }>;
 }
@@ -129,15 +132,23 @@ export async function startInTerminal(code: string, flags: readonly string[] = [
     await Deno.remove(file);
     return { code, screen };
   })();
+  const said = async (text: string): Promise<void> => {
+    while (!screen.includes(text)) {
+      if (over) throw new Error(`The code never said "${text}" but:\n${screen}`);
+      await changed.promise;
+    }
+  };
   return {
     result,
-    async said(text) {
-      while (!screen.includes(text)) {
-        if (over) throw new Error(`The code never said "${text}" but:\n${screen}`);
-        await changed.promise;
-      }
+    said,
+    async answer(letter) {
+      await said(QUESTION);
+      // The runtime throws away what is typed until nothing has been typed for 100 ms, so that nobody answers what he
+      // has not read.
+      const keys = new TextEncoder().encode(`${letter}\n`);
+      const typing = setInterval(() => void keyboard.write(keys).catch(() => {}), 300);
+      await said(letter === "y" ? "Granted" : "Denied").finally(() => clearInterval(typing));
     },
-    type: (text) => keyboard.write(new TextEncoder().encode(text)),
     async [Symbol.asyncDispose]() {
       if (!over) child.kill("SIGTERM");
       await result;

@@ -1,7 +1,7 @@
 /** Where the C library lies on this machine. */
 
 import { HoldfastError, isNotCapable, PermissionError } from "../errors.ts";
-import { flagsOf, type Need, permissionState } from "../permissions.ts";
+import { flagsOf, type Need, permissionState, wouldPrompt } from "../permissions.ts";
 
 /** The names of the dynamic loader's architecture, as Debian and musl spell them. */
 const TRIPLE = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
@@ -55,11 +55,15 @@ export function openLibc<const S extends Deno.ForeignLibraryInterface>(symbols: 
   let refused: unknown;
   let failure: unknown;
   for (const path of order) {
+    const asking = wouldPrompt([{ name: "ffi", path }]);
     try {
       return Deno.dlopen(path, symbols);
     } catch (error) {
-      if (isNotCapable(error)) refused ??= error;
-      else failure ??= error;
+      if (isNotCapable(error)) {
+        refused ??= error;
+        // A person who has said no is not asked about the next place.
+        if (asking) break;
+      } else failure ??= error;
       // Once one place is granted and yet fails to open, the ungranted ones can only be refused.
     }
   }
