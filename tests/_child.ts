@@ -83,10 +83,12 @@ export const QUESTION = "Allow?";
 
 /** A piece of code that runs in a pseudo-terminal. */
 export interface TerminalCode extends AsyncDisposable {
-  /** Resolves when that text has appeared on the terminal; rejects when the code ends without. */
-  said(text: string): Promise<void>;
+  /** Resolves with (the first group of) that text when it has appeared; rejects when the code ends without. */
+  said(text: string | RegExp): Promise<string>;
   /** Answers the runtime's question, which must come. */
   answer(letter: "y" | "n"): Promise<void>;
+  /** Types Ctrl-C, by which the terminal interrupts all processes in it. */
+  interrupt(): Promise<void>;
   /** Resolves when it has ended, with its exit code and all that appeared on the terminal. */
   readonly result: Promise<{ readonly code: number; readonly screen: string }>;
 }
@@ -132,8 +134,10 @@ export async function startInTerminal(code: string, flags: readonly string[] = [
     await Deno.remove(file);
     return { code, screen };
   })();
-  const said = async (text: string): Promise<void> => {
-    while (!screen.includes(text)) {
+  const said = async (text: string | RegExp): Promise<string> => {
+    while (true) {
+      const match = typeof text === "string" ? screen.includes(text) && [text] : text.exec(screen);
+      if (match) return match[1] ?? match[0] ?? "";
       if (over) throw new Error(`The code never said "${text}" but:\n${screen}`);
       await changed.promise;
     }
@@ -149,6 +153,7 @@ export async function startInTerminal(code: string, flags: readonly string[] = [
       const typing = setInterval(() => void keyboard.write(keys).catch(() => {}), 300);
       await said(letter === "y" ? "Granted" : "Denied").finally(() => clearInterval(typing));
     },
+    interrupt: () => keyboard.write(new Uint8Array([3])),
     async [Symbol.asyncDispose]() {
       if (!over) child.kill("SIGTERM");
       await result;

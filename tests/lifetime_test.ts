@@ -1,0 +1,125 @@
+/** What keeps a process alive and what does not, what a signal leaves behind, and watchers in Workers. */
+
+import { assert, assertEquals } from "@std/assert";
+import { childrenOf, eventually, isAlive, startInTerminal } from "./_child.ts";
+import { runCode, startCode } from "./_code.ts";
+import { requires } from "./_require.ts";
+
+const needs = requires({ os: ["linux"], tools: ["ip"] });
+const BACKENDS = ["netlink", "ip-monitor", "poll"] as const;
+
+for (const backend of BACKENDS) {
+  Deno.test({
+    name:
+      `a process that only has handlers on a watcher by ${backend} ends by itself, and leaves nothing behind`,
+    ...needs,
+    async fn() {
+      const { code, stdout, stderr } = await runCode(`
+        import { watchNetwork } from "#/watch/mod.ts";
+        import { childrenOf } from "#/tests/_child.ts";
+        const watcher = await watchNetwork({ backend: "${backend}", pollInterval: 50 });
+        watcher.on("change", () => {});
+        watcher.on("offline", () => {});
+        watcher.subscribe(() => {});
+        // Readings, the poll and the settling of the tool may be under way; none of them is worth staying for.
+        watcher.wake();
+        console.log(JSON.stringify(childrenOf(Deno.pid).map(({ pid }) => pid)));
+      `);
+      assertEquals([code, stderr], [0, ""]);
+      const children = JSON.parse(stdout) as number[];
+      if (backend === "ip-monitor") assert(children.length > 0);
+      for (const pid of children) await eventually(`the end of ${pid}`, () => !isAlive(pid));
+    },
+  });
+}
+
+Deno.test({
+  name: "a process that has waited for a change, and waits no more, ends by itself",
+  ...needs,
+  async fn() {
+    const { code, stdout, stderr } = await runCode(`
+      import { watchNetwork } from "#/watch/mod.ts";
+      for (const backend of ${JSON.stringify(BACKENDS)}) {
+        const watcher = await watchNetwork({ backend });
+        const changes = watcher[Symbol.asyncIterator]();
+        const events = watcher.events[Symbol.asyncIterator]();
+        const waits = [changes.next(), events.next()];
+        await Promise.all([changes.return(), events.return()]);
+        console.log((await Promise.all(waits)).map(({ done }) => done).join());
+        const limit = new AbortController();
+        const wait = watcher.online({ family: watcher.state.families.includes(6) ? 4 : 6, signal: limit.signal });
+        limit.abort();
+        await wait.catch(() => {});
+      }
+    `);
+    assertEquals([code, stdout, stderr], [0, "true,true\n".repeat(3), ""]);
+  },
+});
+
+/** Code that watches until it is told to end. */
+function closing(backend: string): string {
+  return `
+    import { onShutdown, watchNetwork } from "#/watch/mod.ts";
+    const watcher = await watchNetwork({ backend: "${backend}" });
+    onShutdown(watcher);
+    console.log("watching", Deno.pid);
+    for await (const _ of watcher) { /* until it is closed */ }
+    console.log("closed");
+  `;
+}
+
+for (const backend of BACKENDS) {
+  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    Deno.test({
+      name: `${signal} closes a watcher by ${backend}: exit code ${expected}, and no process is left`,
+      ...needs,
+      async fn() {
+        await using code = startCode(closing(backend));
+        await code.said("watching");
+        const tools = childrenOf(code.pid);
+        assertEquals(tools.map(({ name }) => name), backend === "ip-monitor" ? ["ip"] : []);
+        code.kill(signal);
+        const result = await code.result;
+        assertEquals([result.code, result.stderr], [expected, ""]);
+        assert(result.stdout.includes("closed"));
+        assertEquals(tools.filter(({ pid }) => isAlive(pid)), []);
+      },
+    });
+  }
+}
+
+Deno.test({
+  name: "Ctrl-C, which ends the tool at the same time, closes a watcher by ip-monitor and leaves no process",
+  ...requires({ os: ["linux"], tools: ["ip", "script"] }),
+  async fn() {
+    await using terminal = await startInTerminal(closing("ip-monitor"), ["-A"]);
+    const pid = Number(await terminal.said(/watching (\d+)/));
+    const tools = childrenOf(pid);
+    assertEquals(tools.map(({ name }) => name), ["ip"]);
+    await terminal.interrupt();
+    const { code, screen } = await terminal.result;
+    assertEquals(code, 130, screen);
+    assert(!/error|Cannot|Uncaught/i.test(screen), screen);
+    assertEquals(tools.filter(({ pid }) => isAlive(pid)), []);
+    assertEquals(childrenOf(pid), []);
+  },
+});
+
+for (const backend of BACKENDS) {
+  Deno.test({
+    name: `close() under way when the process is told to end by ${backend} is no error`,
+    ...needs,
+    async fn() {
+      await using code = startCode(`
+        import { onShutdown, watchNetwork } from "#/watch/mod.ts";
+        const watcher = await watchNetwork({ backend: "${backend}" });
+        onShutdown(watcher);
+        Deno.kill(Deno.pid, "SIGTERM");
+        await watcher.close();
+        await new Promise(() => setTimeout(() => {}, 60_000));
+      `);
+      const { code: exit, stderr } = await code.result;
+      assertEquals([exit, stderr], [143, ""]);
+    },
+  });
+}
