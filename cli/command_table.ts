@@ -76,8 +76,9 @@ export const commandTable: readonly CommandSpec[] = [
       {
         name: "external",
         type: "list",
-        value: "HOST:PORT",
-        summary: "Follow the public address too, by this STUN server; may be given several times",
+        value: "SERVER",
+        summary:
+          "Follow the public address too, by this STUN server (HOST or HOST:PORT); may be given several times",
       },
       {
         name: "quiet",
@@ -134,15 +135,15 @@ export const commandTable: readonly CommandSpec[] = [
     name: "external",
     summary: "Ask STUN servers for the public address",
     description: "Asks each server (RFC 8489) which address it sees, and tells how many agree. " +
-      "Two servers or more also show how the router between maps ports.",
-    arguments: [{ name: "HOST:PORT", summary: "Further servers", required: false, many: true }],
+      "Two servers or more also show how a router on the way maps ports.",
+    arguments: [{ name: "SERVER", summary: "Further servers", required: false, many: true }],
     options: [
       json,
       {
         name: "stun",
         type: "list",
-        value: "HOST:PORT",
-        summary: "A STUN server; may be given several times",
+        value: "SERVER",
+        summary: "A STUN server: HOST or HOST:PORT; may be given several times",
       },
       family,
       {

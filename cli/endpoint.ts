@@ -14,22 +14,23 @@ export interface Endpoint {
  * Reads `HOST:PORT`; an IPv6 address stands in brackets.
  *
  * @param text For example `"example.com:443"` or `"[2001:db8::1]:443"`.
- * @param example The port in examples of how to write it.
+ * @param defaultPort The port where none is given; without it a port is required.
  * @returns Host and port.
  * @throws {UsageError} When it is neither.
  */
-export function parseEndpoint(text: string, example = 443): Endpoint {
+export function parseEndpoint(text: string, defaultPort?: number): Endpoint {
   const wrong = (why: string, hint: string): UsageError =>
     new UsageError(`Cannot read "${text}": ${why}`, hint);
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text)?.[1];
-  const write = (host: string): string => `Write it as HOST:PORT, for example "${host}:${example}"`;
+  const write = (host: string): string =>
+    `Write it as HOST:PORT, for example "${host}:${defaultPort ?? 443}"`;
   if (url !== undefined) throw wrong("it is a URL", write(url.replace(/:\d+$/, "") || "example.com"));
   if (/^[0-9a-f]*(:[0-9a-f.]*){2,}$/i.test(text)) {
     throw wrong("an IPv6 address needs brackets", `Write it as [ADDRESS]:PORT`);
   }
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text);
   if (!match) throw wrong("it is not HOST:PORT", write("example.com"));
-  const [, bracketed, plain = "", port = ""] = match;
+  const [, bracketed, plain = "", port = defaultPort === undefined ? "" : String(defaultPort)] = match;
   const hostname = bracketed ?? plain;
   if (hostname === "") {
     throw wrong("the host is missing", write("localhost"));

@@ -9,6 +9,13 @@ Deno.test("parseEndpoint() reads names, IPv4 and bracketed IPv6 addresses", () =
   assertEquals(parseEndpoint("[2001:db8::1]:65535"), { hostname: "2001:db8::1", port: 65535 });
 });
 
+Deno.test("parseEndpoint() takes a default port where there is one, and never for a port that is empty", () => {
+  assertEquals(parseEndpoint("example.com", 3478), { hostname: "example.com", port: 3478 });
+  assertEquals(parseEndpoint("[::1]", 3478), { hostname: "::1", port: 3478 });
+  assertEquals(parseEndpoint("example.com:1", 3478).port, 1);
+  assertThrows(() => parseEndpoint("example.com:", 3478), UsageError, "the port is missing");
+});
+
 Deno.test("formatEndpoint() undoes parseEndpoint()", () => {
   for (const text of ["example.com:443", "[2001:db8::1]:80"]) {
     assertEquals(formatEndpoint(parseEndpoint(text)), text);

@@ -2,8 +2,10 @@ import { assertEquals } from "@std/assert";
 import { failureOf } from "../cli/failure.ts";
 import { jsonLine } from "../cli/json_line.ts";
 import type { NetworkChange, NetworkEvent } from "../watch/events.ts";
+import { startStunServer } from "../testing/stun_server.ts";
 import { runMain } from "./_cli.ts";
 import { CHANGE, EVENTS, NOTHING, STATE } from "./_samples.ts";
+import { checkLines, readSchemas } from "./_json_lines.ts";
 import { type Schema, validate } from "./_schema.ts";
 
 /** Every type of line, so that the compiler asks for one that is forgotten. */
@@ -38,42 +40,15 @@ const TYPES: Record<
   error: true,
 };
 
-const { schemas, defs } = await readSchemas();
+const documented = await readSchemas();
+const { schemas, defs } = documented;
 const shown = new Set<string>();
 
-/** The schemas of `docs/JSON.md` by the type of line, and all that `$ref` may name. */
-async function readSchemas(): Promise<{ schemas: Map<string, Schema>; defs: Record<string, Schema> }> {
-  const text = await Deno.readTextFile(new URL("../docs/JSON.md", import.meta.url));
-  const schemas = new Map<string, Schema>();
-  const defs: Record<string, Schema> = {};
-  for (const [, block = ""] of text.matchAll(/^```json\n(.*?)^```/gms)) {
-    const schema: Schema = JSON.parse(block);
-    Object.assign(defs, schema.$defs);
-    if (schema.title === undefined) continue;
-    defs[schema.title] = schema;
-    const { const: one, enum: several } = schema.properties?.type ?? {};
-    for (const type of (several ?? [one]) as string[]) {
-      assertEquals(schemas.has(type), false, `two schemas for "${type}"`);
-      schemas.set(type, schema);
-    }
-  }
-  return { schemas, defs };
-}
-
-/** Checks lines against the schema of their type. */
+/** Checks lines and returns their types. */
 function check(text: string): string[] {
-  const lines = text.trimEnd().split("\n");
-  for (const line of lines) {
-    const value: { readonly type: string } = JSON.parse(line);
-    const schema = schemas.get(value.type);
-    if (!schema) {
-      throw new Error(`Cannot check a line of type "${value.type}": docs/JSON.md has no schema for it`);
-    }
-    assertEquals(validate(value, schema, defs), [], line);
-    assertEquals(Object.keys(value).slice(0, 2), ["type", "at"]);
-    shown.add(value.type);
-  }
-  return lines.map((line) => JSON.parse(line).type);
+  const types = checkLines(text, documented).map(({ type }) => type);
+  for (const type of types) shown.add(type);
+  return types;
 }
 
 Deno.test("docs/JSON.md has a schema for every type of line, and for nothing else", () => {
@@ -136,6 +111,27 @@ Deno.test("wait --json tells why nothing was reached, and says it to people as w
   const { reached, address, reason } = JSON.parse(stdout);
   assertEquals([reached, address], [false, null]);
   assertEquals(stderr, `holdfast: Cannot reach 127.0.0.1:1 within 0.1s: ${reason}\n`);
+});
+
+Deno.test("external --json tells the public address, and what each server said", async () => {
+  await using honest = await startStunServer();
+  await using silent = await startStunServer({ mode: "silent" });
+  // Each way to name a server.
+  const args = ["--stun", honest.url, silent.url.replace(/^stun:/, ""), "--timeout", "300ms", "--json"];
+  const { code, stdout, stderr } = await runMain(["external", ...args]);
+  assertEquals([code, stderr, check(stdout)], [0, "", ["external"]]);
+  const { v4, v6, servers } = JSON.parse(stdout);
+  assertEquals([v4.address, v4.agreement, v6], ["127.0.0.1", "single", null]);
+  const outcomes = servers.filter(({ family }: { family: number }) => family === 4);
+  assertEquals(outcomes.map(({ outcome }: { outcome: string }) => outcome), ["answered", "failed"]);
+});
+
+Deno.test("external --json without an answer is timed out, and tells so", async () => {
+  await using silent = await startStunServer({ mode: "silent" });
+  const args = ["--stun", silent.url, "--family", "4", "--timeout", "100ms", "--json"];
+  const { code, stdout, stderr } = await runMain(["external", ...args]);
+  assertEquals([code, check(stdout)], [124, ["external"]]);
+  assertEquals(stderr, "holdfast: Cannot find the public address: no server has answered within 0.1s\n");
 });
 
 Deno.test("a failure is a line for programs as well, also where the command line is wrong", async () => {

@@ -213,7 +213,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["external"],
     message: 'Cannot run "holdfast external": no server is given',
-    hint: 'Write "--stun HOST:PORT"; it may be given several times',
+    hint: 'Write "--stun HOST"; it may be given several times',
     code: 2,
   },
   // HOST:PORT
@@ -260,14 +260,14 @@ const MISTAKES: readonly Mistake[] = [
     code: 2,
   },
   {
-    argv: ["external", "--stun", "stun.example.org"],
-    message: 'Cannot read "stun.example.org": the port is missing',
+    argv: ["external", "--stun", "stun.example.org:"],
+    message: 'Cannot read "stun.example.org:": the port is missing',
     hint: 'Write it as HOST:PORT, for example "stun.example.org:3478"',
     code: 2,
   },
   {
-    argv: ["watch", "--external", "stun.example.org"],
-    message: 'Cannot read "stun.example.org": the port is missing',
+    argv: ["watch", "--external", "https://stun.example.org"],
+    message: 'Cannot read "https://stun.example.org": it is a URL',
     hint: 'Write it as HOST:PORT, for example "stun.example.org:3478"',
     code: 2,
   },
@@ -291,7 +291,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["watch", "--backend", "ip-monitor"],
     flags: [`--allow-ffi=${LIBC}`],
-    message: "Cannot watch the network: permission missing, add --allow-run=ip",
+    message: "Cannot watch the network by ip monitor: permission missing, add --allow-run=ip",
     hint: "Run again with --allow-run=ip",
     code: 3,
     os: "linux",
@@ -313,7 +313,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["external", "--stun", "localhost:3478"],
     flags: [],
-    message: "Cannot ask localhost:3478 for the public address: permission missing, add --allow-net",
+    message: 'Cannot look up "localhost": permission missing, add --allow-net',
     hint: "Run again with --allow-net",
     code: 3,
   },
@@ -321,8 +321,9 @@ const MISTAKES: readonly Mistake[] = [
     argv: ["watch", "--backend", "ip-monitor"],
     flags: ["--allow-run=ip"],
     env: { PATH: "/nonexistent" },
-    message: 'Cannot watch the network: the program "ip" was not found',
-    hint: "Install the package iproute2",
+    message: 'Cannot watch the network by ip monitor: the program "ip" was not found',
+    hint:
+      'Install the package "iproute2", or make sure that /usr/sbin or /sbin is in PATH. If it is in /usr/sbin, have that in PATH or add --allow-run=/usr/sbin/ip',
     code: 4,
     os: "linux",
   },

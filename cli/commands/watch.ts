@@ -2,18 +2,18 @@
 
 import { type NetworkWatcher, watchNetwork } from "../../watch/mod.ts";
 import { watchBackend } from "../backend_option.ts";
-import { formatEndpoint, parseEndpoint } from "../endpoint.ts";
 import { EXIT } from "../failure.ts";
 import { formatEvent } from "../format_event.ts";
 import { formatState } from "../format_state.ts";
 import { merge } from "../merge.ts";
 import type { Context } from "../spec.ts";
+import { parseStunServers } from "../stun_servers.ts";
 import { given } from "../values.ts";
 
 /** Shows the state, then every event until the signal. */
 export async function run(context: Context): Promise<number> {
   const { values, signal } = context;
-  const servers = values.list("external").map((server) => formatEndpoint(parseEndpoint(server, 3478)));
+  const servers = parseStunServers(values.list("external"));
   await using watcher = await watchNetwork({
     backend: watchBackend(values),
     signal,

@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { main } from "../../cli/main.ts";
+import { startStunServer } from "../../testing/stun_server.ts";
 import { TextSink } from "../_cli.ts";
+import { checkLines, type JsonLine, readSchemas } from "../_json_lines.ts";
 import { requires } from "../_require.ts";
 
 const here = requires({ netns: true, tools: ["ip"] });
@@ -38,14 +40,10 @@ function start(
   };
 }
 
-interface Line {
-  readonly type: string;
-  readonly at: string;
-  readonly [field: string]: unknown;
-}
+const schemas = await readSchemas();
 
-function linesOf(text: string): Line[] {
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+function linesOf(text: string): JsonLine[] {
+  return checkLines(text, schemas);
 }
 
 Deno.test({
@@ -64,7 +62,7 @@ Deno.test({
     assert(change && gateway && lines.indexOf(gateway) < lines.indexOf(change));
     const { family, from, to } = gateway;
     assertEquals({ family, from }, { family: 4, from: null });
-    assertEquals((to as Line).gateway, "10.9.0.1");
+    assertEquals((to as { gateway: string }).gateway, "10.9.0.1");
     const types = lines.map(({ type }) => type);
     assert(types.includes("online") && types.includes("defaultinterfacechange"), types.join());
     assert(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(gateway.at), gateway.at);
@@ -137,5 +135,18 @@ Deno.test({
     } finally {
       await ip("link delete lan0");
     }
+  },
+});
+
+Deno.test({
+  name: "holdfast watch --external follows the public address",
+  ...here,
+  async fn() {
+    await using server = await startStunServer();
+    await using _lan = await lan();
+    await using watch = start("watch", "--json", "--external", server.url);
+    await watch.stdout.has('{"type":"externalchange"');
+    const told = linesOf(watch.stdout.text).find(({ type }) => type === "externalchange");
+    assertEquals(told?.to, { v4: { address: "127.0.0.1", agreed: 1, answered: 1 }, v6: null });
   },
 });
