@@ -1,7 +1,7 @@
 /** Events for any number of consumers: bounded queues, and one resync instead of a silent gap. */
 
 import { type Clock, holdProcess, systemClock } from "./clock.ts";
-import { type Logger, loggerOr, silentLogger } from "./log.ts";
+import { type Logger, logUncaught } from "./log.ts";
 
 /** Anything with a tag. */
 export interface Tagged {
@@ -116,13 +116,8 @@ export class Broadcast<E extends Tagged> implements AsyncIterable<E> {
   }
 
   #call(handler: Handler<E>, event: E): void {
-    const report = (error: unknown): void => {
-      const logger = loggerOr(this.#options.logger);
-      const message = `Uncaught error in a handler of "${event.type}"`;
-      // A bug in the caller's handler must be seen even where nobody has set a logger.
-      if (logger === silentLogger) console.error(`${message}:`, error);
-      else logger.error(message, error);
-    };
+    const report = (error: unknown): void =>
+      logUncaught(this.#options.logger, `Uncaught error in a handler of "${event.type}"`, error);
     try {
       const result = handler(event);
       if (result instanceof Promise) result.catch(report);

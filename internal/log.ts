@@ -45,6 +45,20 @@ export function loggerOr(logger: Logger | undefined): Logger {
   return logger ?? current;
 }
 
+/**
+ * Reports what the application's own code threw when it was called: a bug that must be seen, on the console where nobody
+ * has set a logger.
+ *
+ * @param logger The logger given by option, if any.
+ * @param message Where it happened.
+ * @param error What was thrown.
+ */
+export function logUncaught(logger: Logger | undefined, message: string, error: unknown): void {
+  const to = loggerOr(logger);
+  if (to === silentLogger) console.error(`${message}:`, error);
+  else to.error(message, error);
+}
+
 /** The methods of a LogTape logger that {@linkcode fromLogTape} uses. */
 export interface LogTapeLike {
   /** LogTape's method of the same name: a message and its properties. */

@@ -1,13 +1,14 @@
-/** One source for all watchers of a process: opened by the first, closed with the last, kept alive in between. */
+/** One source for all its listeners: opened for the first, closed with the last, replaced when it fails. */
 
 import { backoffDelay } from "../internal/backoff.ts";
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
-import { type Logger, loggerOr } from "../internal/log.ts";
+import { type Logger, loggerOr, logUncaught } from "../internal/log.ts";
 import { wouldPrompt } from "../internal/permissions.ts";
 import type { BackendEvent, BackendName } from "./events.ts";
 import { Pace } from "./_pace.ts";
-import type { Reading, Source, SourceFactory } from "./_reading.ts";
-import { openFirst, type PassedOver, passedOver, type Rung, rungs } from "./_select.ts";
+import { prove, type ProvenSource } from "./_prove.ts";
+import type { Reading, Source, SourceEvents, SourceFactory } from "./_reading.ts";
+import { type Opened, openFirst, type PassedOver, passedOver, type Rung, rungs } from "./_select.ts";
 import { WakeDetector } from "./wake.ts";
 
 /** Who listens to a hub. */
@@ -28,65 +29,16 @@ export interface HubOptions {
   readonly pollInterval: number;
   /** A source of the caller's own, in place of the system's. */
   readonly source?: SourceFactory | undefined;
+  /** The ways to watch, best first; by default the system's. */
+  readonly rungs?: readonly Rung[] | undefined;
   /** Source of time. */
   readonly clock?: Clock | undefined;
   /** Where trouble is reported. */
   readonly logger?: Logger | undefined;
 }
 
-/** A source that failed less than this ago, in milliseconds, is not opened again at once. */
+/** A source that took over less than this ago, in milliseconds, and fails, is not opened again at once. */
 const CALM = 1000;
-
-/** What a source leaves behind while it is not in use yet. */
-interface Word {
-  /** The source itself, once it is in use. */
-  adopted: Source | undefined;
-  /** Whether a reading is due when it is. */
-  hinted: boolean;
-}
-
-interface OpenSource {
-  readonly source: Source;
-  readonly reading: Reading;
-  readonly word: Word;
-}
-
-const hubs = new Map<string, Promise<Hub>>();
-
-/** Takes a hold on the hub for some options, which is opened if there is none; each hold must be released. */
-export async function acquireHub(options: HubOptions): Promise<Hub> {
-  if (options.source || options.clock) {
-    const own = await openHub(options, () => {});
-    own.retain();
-    return own;
-  }
-  const key = hubKey(options);
-  const pending = hubs.get(key) ?? openHub(options, () => hubs.delete(key));
-  hubs.set(key, pending);
-  try {
-    const hub = await pending;
-    // Closed by its last holder while this one waited.
-    return hub.retain() ? hub : await acquireHub(options);
-  } catch (error) {
-    if (hubs.get(key) === pending) hubs.delete(key);
-    throw error;
-  }
-}
-
-/** The hub that is open for some options, if there is one. */
-export function openedHub(options: HubOptions): Promise<Hub> | undefined {
-  return hubs.get(hubKey(options));
-}
-
-function hubKey({ backend, pollInterval }: HubOptions): string {
-  return `${backend} ${pollInterval}`;
-}
-
-async function openHub(options: HubOptions, onClose: () => void): Promise<Hub> {
-  const hub = new Hub(options, onClose);
-  await hub.open();
-  return hub;
-}
 
 /** Reads when a hint says so, tells all listeners, and changes the source when one fails. */
 export class Hub {
@@ -105,16 +57,21 @@ export class Hub {
   #wake: WakeDetector | undefined;
   /** A reading that is due. */
   #due: Timer | undefined;
-  /** A reading that is under way, and whether another must follow it. */
+  /** A reading that is under way. */
   #running: Promise<void> | undefined;
+  /** How many rounds of telling are under way; more than one where a listener causes another. */
+  #telling = 0;
+  /** Whether a reading must follow the one that is under way, or being told. */
   #again = false;
-  /** The next attempt at a better source. */
+  /** The next attempt at a source. */
   #retry: Timer | undefined;
   #attempts = 0;
-  #repairing: Promise<void> | undefined;
+  /** Replacements of the source, one after the other: it may fail while a better one is looked for. */
+  #repairing: Promise<void> = Promise.resolve();
   /** The source in use has failed, and there is no other yet. */
   #down = false;
-  #failedAt = -Infinity;
+  /** When a source took over from another one, on the monotonic clock. */
+  #replacedAt = -Infinity;
 
   constructor(options: HubOptions, onClose: () => void) {
     this.#options = options;
@@ -148,51 +105,61 @@ export class Hub {
     return this.#lastError;
   }
 
+  /** Opens the first source that works. */
   async open(): Promise<void> {
-    const { backend, source } = this.#options;
-    const { value, rank, passed } = source
-      ? { value: await this.#prove(source), rank: 0, passed: [] }
-      : await openFirst(backend, (rung) => this.#openRung(rung));
-    this.#adopt(value, rank, passed);
+    const { value, rank, passed } = await this.#openFirst();
     this.#reading = value.reading;
-    const { sleepClock } = value.source;
-    this.#wake = new WakeDetector(
-      this.#clock,
-      (slept) => this.#onWake(slept),
-      sleepClock?.bind(value.source),
-    );
-    if (value.word.hinted) this.hint();
+    this.#adopt(value.source, rank, passed);
     this.#scheduleRetry();
+    value.listen(this.#eventsOf(value.source));
   }
 
-  /** Opens a source and proves it by a reading. */
-  async #openRung(rung: Rung): Promise<OpenSource> {
+  async #openFirst(): Promise<Opened<ProvenSource>> {
+    const { backend, source } = this.#options;
+    return source
+      ? { value: await prove(source), rank: 0, passed: [] }
+      : await openFirst(backend, (rung) => this.#openRung(rung), this.#rungs);
+  }
+
+  async #openRung(rung: Rung): Promise<ProvenSource> {
     const context = { clock: this.#clock, pollInterval: this.#options.pollInterval };
-    return await this.#prove((events) => rung.open(events, context));
+    return await prove((events) => rung.open(events, context));
   }
 
-  async #prove(open: SourceFactory): Promise<OpenSource> {
-    // Until it is adopted a source may only leave word that something happened.
-    const word: Word = { adopted: undefined, hinted: false };
-    const source = await open({
-      hint: () => word.adopted ? word.adopted === this.#source && this.hint() : word.hinted = true,
-      overflow: (detail) => word.adopted && word.adopted === this.#source && this.#tell("overflow", detail),
-      failed: (error) => word.adopted ? this.#failed(word.adopted, error) : word.hinted = true,
-    });
-    try {
-      return { source, reading: await source.read(), word };
-    } catch (error) {
-      await source[Symbol.asyncDispose]();
-      throw error;
-    }
+  get #rungs(): readonly Rung[] {
+    return this.#options.rungs ?? rungs();
   }
 
-  #adopt({ source, word }: OpenSource, rank: number, passed: readonly PassedOver[]): void {
+  /** What a source says counts as long as it is the one in use. */
+  #eventsOf(source: Source): SourceEvents {
+    const inUse = (): boolean => source === this.#source && !this.#closed;
+    return {
+      hint: () => {
+        if (inUse()) this.hint();
+      },
+      overflow: (detail) => {
+        if (inUse()) this.#tell((listener) => listener.backend("overflow", detail));
+      },
+      failed: (error) => this.#failed(source, error),
+    };
+  }
+
+  #adopt(source: Source, rank: number, passed: readonly PassedOver[]): void {
     this.#source = source;
     this.#rank = rank;
     this.#passed = passed;
     this.#down = false;
-    word.adopted = source;
+    if (!this.#wake || source.sleepClock) this.#watchSleep(source);
+  }
+
+  /** Sleep is seen by the source's own clock while it is in use, else by those of the runtime. */
+  #watchSleep(source?: Source): void {
+    this.#wake?.[Symbol.dispose]();
+    this.#wake = new WakeDetector(
+      this.#clock,
+      (slept) => this.#onWake(slept),
+      source?.sleepClock?.bind(source),
+    );
   }
 
   /** Takes a hold; `false` when it is closed already. */
@@ -209,11 +176,12 @@ export class Hub {
     this.#due?.cancel();
     this.#retry?.cancel();
     this.#wake?.[Symbol.dispose]();
-    await this.#source?.[Symbol.asyncDispose]();
+    if (this.#source) await this.#dispose(this.#source);
     await this.#running;
     await this.#repairing;
   }
 
+  /** Tells a listener everything from now on. */
   subscribe(listener: HubListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
@@ -222,6 +190,11 @@ export class Hub {
   /** Reads as soon as the pace allows. */
   hint(): void {
     if (this.#closed) return;
+    // A reading told within the telling of another one would reach some listeners before the older one.
+    if (this.#telling > 0) {
+      this.#again = true;
+      return;
+    }
     this.#wake?.check();
     if (this.#running) this.#again = true;
     else if (!this.#due) {
@@ -244,7 +217,8 @@ export class Hub {
 
   /** Reads now, and resolves when all listeners know. */
   async refresh(): Promise<void> {
-    while (this.#running) await this.#running;
+    // Once at least, as a listener may call it while it is told something.
+    do await this.#running; while (this.#running);
     if (this.#closed) return;
     this.#due?.cancel();
     this.#due = undefined;
@@ -258,33 +232,54 @@ export class Hub {
     try {
       const result = source.read();
       if (!(result instanceof Promise)) return this.#publish(result);
-      this.#running = result.then((reading) => this.#publish(reading)).catch((error) =>
-        this.#failed(source, error)
-      )
+      this.#running = result
+        .then((reading) => {
+          // One that was replaced meanwhile has nothing new to say.
+          if (source === this.#source) this.#publish(reading);
+        })
+        .catch((error) => this.#failed(source, error))
         .finally(() => {
           this.#running = undefined;
-          if (!this.#again) return;
-          this.#again = false;
-          this.hint();
+          this.#hintAgain();
         });
     } catch (error) {
       this.#failed(source, error);
     }
   }
 
-  #publish(reading: Reading): void {
+  #hintAgain(): void {
+    if (!this.#again || this.#running || this.#telling > 0) return;
+    this.#again = false;
+    this.hint();
+  }
+
+  #publish(reading: Reading, before?: (listener: HubListener) => void): void {
     if (this.#closed) return;
     this.#pace.taken(this.#clock.monotonic());
     this.#reading = reading;
-    for (const listener of [...this.#listeners]) listener.reading(reading);
+    this.#tell((listener) => {
+      before?.(listener);
+      listener.reading(reading);
+    });
   }
 
-  #tell(reason: BackendEvent["reason"], detail: string): void {
-    for (const listener of [...this.#listeners]) listener.backend(reason, detail);
+  /** Tells all listeners something; one that throws harms nobody else, least of all the source. */
+  #tell(what: (listener: HubListener) => void): void {
+    this.#telling++;
+    for (const listener of [...this.#listeners]) {
+      try {
+        // One that an earlier listener has closed is not told any more.
+        if (this.#listeners.has(listener)) what(listener);
+      } catch (error) {
+        logUncaught(this.#options.logger, "Uncaught error in a watcher of the network", error);
+      }
+    }
+    this.#telling--;
+    this.#hintAgain();
   }
 
   #onWake(slept: number): void {
-    for (const listener of [...this.#listeners]) listener.wake(slept);
+    this.#tell((listener) => listener.wake(slept));
     this.hint();
   }
 
@@ -294,83 +289,87 @@ export class Hub {
     this.#down = true;
     this.#lastError = error;
     loggerOr(this.#options.logger).warn(`The backend "${source.backend}" failed`, error);
-    const now = this.#clock.monotonic();
-    const [calm, last] = [now - this.#failedAt > CALM, this.#failedAt];
-    this.#failedAt = now;
-    if (calm || last === -Infinity) this.#attempts = 0;
-    // A source that fails again and again is not opened again and again at full speed.
-    if (calm) this.#repair(() => this.#reopen(source, error));
-    else this.#retryLater(() => this.#reopen(source, error));
+    // It may be the first sign of having slept, and the clock may go with the source.
+    this.#wake?.check();
+    this.#watchSleep();
+    const calm = this.#clock.monotonic() - this.#replacedAt > CALM;
+    this.#retry?.cancel();
+    if (calm) this.#attempts = 0;
+    this.#repair(async () => {
+      // A better one has taken its place while this waited.
+      if (source !== this.#source) return;
+      await this.#dispose(source);
+      // A source that fails again and again is not opened again and again at full speed.
+      if (calm) await this.#reopen(error);
+      else this.#retryLater(() => this.#reopen(error));
+    });
   }
 
   #repair(action: () => Promise<void>): void {
-    this.#repairing ??= action().finally(() => this.#repairing = undefined);
+    this.#repairing = this.#repairing.then(action);
   }
 
   #retryLater(action: () => Promise<void>): void {
+    if (this.#closed) return;
     this.#retry?.cancel();
     this.#retry = this.#clock.after(backoffDelay(this.#attempts++), () => this.#repair(action));
   }
 
-  async #reopen(failed: Source, error: unknown): Promise<void> {
-    await failed[Symbol.asyncDispose]();
-    const { source } = this.#options;
+  /** Closes a source that is not in use any more; what it may throw helps nobody. */
+  async #dispose(source: Source): Promise<void> {
     try {
-      const { value, rank, passed } = source
-        ? { value: await this.#prove(source), rank: 0, passed: [] }
-        : await openFirst(this.#options.backend, (rung) => this.#openRung(rung));
-      const same = value.source.backend === failed.backend;
-      await this.#replace(
-        value,
-        rank,
-        passed,
-        same ? "recovered" : "fallback",
-        passedOver(failed.backend, error).reason,
-      );
-    } catch (next) {
+      await source[Symbol.asyncDispose]();
+    } catch (error) {
+      loggerOr(this.#options.logger).warn(`Cannot close the backend "${source.backend}"`, error);
+    }
+  }
+
+  async #reopen(cause: unknown): Promise<void> {
+    const failed = this.#source;
+    if (this.#closed || !failed) return;
+    try {
+      const { value, rank, passed } = await this.#openFirst();
+      const reason = rank > this.#rank ? "fallback" : "recovered";
+      await this.#replace(value, rank, passed, reason, passedOver(failed.backend, cause).reason);
+    } catch (error) {
       // Nothing works at the moment: what is known stays, and it is tried again.
-      this.#lastError = next;
-      if (!this.#closed) this.#retryLater(() => this.#reopen(failed, error));
+      this.#lastError = error;
+      this.#retryLater(() => this.#reopen(cause));
     }
   }
 
   async #replace(
-    opened: OpenSource,
+    opened: ProvenSource,
     rank: number,
     passed: readonly PassedOver[],
     reason: BackendEvent["reason"],
     detail: string,
   ): Promise<void> {
-    if (this.#closed) return await opened.source[Symbol.asyncDispose]();
-    this.#adopt(opened, rank, passed);
-    this.#tell(reason, detail);
-    this.#publish(opened.reading);
-    if (opened.word.hinted) this.hint();
+    if (this.#closed) return await this.#dispose(opened.source);
+    this.#wake?.check();
+    this.#adopt(opened.source, rank, passed);
+    this.#replacedAt = this.#clock.monotonic();
+    this.#publish(opened.reading, (listener) => listener.backend(reason, detail));
     this.#scheduleRetry();
+    opened.listen(this.#eventsOf(opened.source));
   }
 
   /** Plans another attempt at something better than what is in use. */
   #scheduleRetry(): void {
-    if (this.#closed || this.#rank === 0) return;
-    this.#retryLater(() => this.#climb());
+    if (this.#rank > 0) this.#retryLater(() => this.#climb());
   }
 
   async #climb(): Promise<void> {
     const old = this.#source;
-    for (const [rank, rung] of rungs().slice(0, this.#rank).entries()) {
+    for (const [rank, rung] of this.#rungs.slice(0, this.#rank).entries()) {
+      if (this.#closed || this.#down || !old) return;
       if (wouldPrompt(rung.needs)) continue;
       try {
         const opened = await this.#openRung(rung);
         this.#attempts = 0;
-        await this.#replace(
-          opened,
-          rank,
-          this.#passed.slice(0, rank),
-          "recovered",
-          `"${rung.backend}" works again`,
-        );
-        await old?.[Symbol.asyncDispose]();
-        return;
+        const passed = this.#passed.slice(0, rank);
+        await this.#replace(opened, rank, passed, "recovered", `"${rung.backend}" works again`);
+        return await this.#dispose(old);
       } catch (error) {
         this.#lastError = error;
       }

@@ -170,7 +170,7 @@ function macOf(route: DefaultRoute | null, neighbours: readonly Json[]): string 
   const found = route?.gateway &&
     neighbours.find((row) =>
       text(row, "dev") === route.interface && ip(text(row, "dst")) === route.gateway &&
-      (row["state"] as unknown[]).some((state) => VALID.has(String(state)))
+      (row["state"] as unknown[]).some((state) => typeof state === "string" && VALID.has(state))
     );
   return found ? text(found, "lladdr")?.toLowerCase() ?? null : null;
 }

@@ -260,10 +260,15 @@ export function parseRoute(body: Uint8Array): RouteMessage {
     type: head.getUint8(7),
     table: u32(attributes.get(15)) ?? head.getUint8(4),
     oif: u32(attributes.get(4)) ?? hop?.index,
-    gateway: (attributes.get(5) ?? hop?.attributes.get(5) ?? via?.subarray(2))?.slice(),
-    source: attributes.get(7)?.slice(),
+    gateway: ip(attributes.get(5) ?? hop?.attributes.get(5) ?? via?.subarray(2)),
+    source: ip(attributes.get(7)),
     metric: u32(attributes.get(6)),
   };
+}
+
+/** The bytes of an IP address; those of other families (a bridge's neighbours, MPLS next hops) are none. */
+function ip(value: Uint8Array | undefined): Uint8Array | undefined {
+  return value?.length === 4 || value?.length === 16 ? value.slice() : undefined;
 }
 
 function firstHop(multipath: Uint8Array | undefined): { index: number; attributes: Attributes } | undefined {
@@ -280,7 +285,7 @@ export interface NeighbourMessage {
   readonly index: number;
   /** NUD_ state. */
   readonly state: number;
-  /** The neighbour's address. */
+  /** The neighbour's IP address. */
   readonly address: Uint8Array | undefined;
   /** Its hardware address, once known. */
   readonly mac: Uint8Array | undefined;
@@ -293,7 +298,7 @@ export function parseNeighbour(body: Uint8Array): NeighbourMessage {
   return {
     index: head.getUint32(4, true),
     state: head.getUint16(8, true),
-    address: attributes.get(1)?.slice(),
+    address: ip(attributes.get(1)),
     mac: attributes.get(2)?.slice(),
   };
 }

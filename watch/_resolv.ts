@@ -27,21 +27,29 @@ export function parseResolvConf(text: string): DnsConfig {
   let search: string[] = [];
   for (const line of text.split(/\r?\n/)) {
     // Comments begin in the first column by the manual; resolvers also stop at one that stands behind a value.
-    const [keyword, ...values] = line.replace(/[#;].*$/, "").trim().split(/\s+/);
+    const [keyword, ...values] = upTo(line, /[#;]/).trim().split(/\s+/);
     const [first] = values;
     if (first === undefined) continue;
-    if (keyword === "nameserver" && parseIp(first.replace(/%.*$/, ""))) servers.push(first);
+    if (keyword === "nameserver" && parseIp(upTo(first, /%/))) servers.push(first);
     else if (keyword === "search") search = values;
     else if (keyword === "domain") search = [first];
   }
   return { servers: servers.slice(0, MAX_ENTRIES), search: search.slice(0, MAX_ENTRIES) };
 }
 
+/** What stands before the first match; a pattern that also matched the rest would take quadratic time on some lines. */
+function upTo(text: string, end: RegExp): string {
+  const at = text.search(end);
+  return at < 0 ? text : text.slice(0, at);
+}
+
 /**
  * Reads the resolver's configuration.
  *
- * @param readText Gives a file's content, or `null` where it cannot be read.
- * @returns The configuration, or `null` where there is no file.
+ * A file that does not exist names no server, and is no less readable for it.
+ *
+ * @param readText Gives a file's content, `""` where there is no such file, or `null` where it cannot be read.
+ * @returns The configuration, or `null` where it cannot be read.
  */
 export function readDns(readText: (path: string) => string | null): DnsConfig | null {
   const text = readText(RESOLV_CONF);
@@ -49,7 +57,7 @@ export function readDns(readText: (path: string) => string | null): DnsConfig | 
   const config = parseResolvConf(text);
   if (config.servers.length === 0 || !config.servers.every((server) => STUBS.has(server))) return config;
   const behind = readText(RESOLVED_CONF);
-  return behind === null ? config : parseResolvConf(behind);
+  return behind ? parseResolvConf(behind) : config;
 }
 
 /** The directories to watch, and the names in them that matter: files are replaced, so watching a file goes deaf. */

@@ -101,6 +101,7 @@ export interface Opened<T> {
  *
  * @param wanted `"auto"`, or the name of one, which is then tried whatever the permissions say.
  * @param open Opens one.
+ * @param all The ways to watch, best first.
  * @throws {TypeError} When this system has no backend of that name.
  * @throws {PermissionError} When permissions were all that was missing.
  * @throws {HoldfastError} The named backend's own failure, or `unsupported` when none works.
@@ -108,8 +109,8 @@ export interface Opened<T> {
 export async function openFirst<T>(
   wanted: BackendName | "auto",
   open: (rung: Rung) => T | Promise<T>,
+  all: readonly Rung[] = rungs(),
 ): Promise<Opened<T>> {
-  const all = rungs();
   if (wanted !== "auto") {
     const rung = all.find(({ backend }) => backend === wanted);
     if (rung) return { value: await open(rung), rank: 0, passed: [] };

@@ -77,7 +77,7 @@ function diffInterfaces(before: NetworkState, after: NetworkState, isRelevant: R
   for (const iface of after.interfaces) {
     const was = old.get(key(iface));
     old.delete(key(iface));
-    if (was === iface) continue;
+    if (was === iface || !was && isUnseen(iface, before)) continue;
     if (!was) {
       links.push({ type: "interfaceadd", at, interface: iface.name, index: iface.index, details: iface });
       if (isRelevant(iface, after)) addresses.push(...diffAddresses({ ...iface, addresses: [] }, iface, at));
@@ -90,7 +90,7 @@ function diffInterfaces(before: NetworkState, after: NetworkState, isRelevant: R
       from[field] = was[field];
       to[field] = iface[field];
     }
-    const changes = diffAddresses(was, iface, at);
+    const changes = diffAddresses(was, iface, at, linksUnseen ? [] : ADDRESS_FIELDS);
     if (changes.length > 0) {
       if (isRelevant(was, before) || isRelevant(iface, after)) addresses.push(...changes);
       else [from["addresses"], to["addresses"]] = [was.addresses, iface.addresses];
@@ -106,29 +106,44 @@ function diffInterfaces(before: NetworkState, after: NetworkState, isRelevant: R
     });
   }
   for (const iface of old.values()) {
+    if (isUnseen(iface, after)) continue;
     if (isRelevant(iface, before)) gone.push(...diffAddresses(iface, { ...iface, addresses: [] }, at));
     gone.push({ type: "interfaceremove", at, interface: iface.name, index: iface.index, details: iface });
   }
   return [...gone, ...links, ...addresses];
 }
 
-/** One address may stand on an interface once per prefix length. */
+/** A reading that is blind to links shows an interface by its addresses alone. */
+function isUnseen(iface: Interface, state: NetworkState): boolean {
+  return iface.addresses.length === 0 && state.blind.includes("links");
+}
+
+/** One address may stand on an interface once per prefix length, or more often with several peers, which tell nothing. */
 function addressKey({ address, prefix }: Pick<Address, "address" | "prefix">): string {
   return `${address}/${prefix}`;
 }
 
-function diffAddresses(before: Interface, after: Interface, at: number): NetworkEvent[] {
+function byKey(addresses: readonly Address[]): Map<string, Address> {
+  return new Map(addresses.map((address) => [addressKey(address), address]));
+}
+
+function diffAddresses(
+  before: Interface,
+  after: Interface,
+  at: number,
+  fields: readonly (typeof ADDRESS_FIELDS)[number][] = ADDRESS_FIELDS,
+): NetworkEvent[] {
   if (before.addresses.length === 0 && after.addresses.length === 0) return [];
-  const old = new Map(before.addresses.map((address) => [addressKey(address), address]));
+  const old = byKey(before.addresses);
   const where = { at, interface: after.name, index: after.index };
   const added: NetworkEvent[] = [];
   const changed: NetworkEvent[] = [];
-  for (const address of after.addresses) {
+  for (const address of byKey(after.addresses).values()) {
     const was = old.get(addressKey(address));
     old.delete(addressKey(address));
     if (!was) added.push({ type: "addressadd", ...where, ...address });
-    else changed.push(...diffAddress(was, address, where));
-    if (address.conflict && !was?.conflict) {
+    else changed.push(...diffAddress(was, address, where, fields));
+    if (address.conflict && !was?.conflict && fields.includes("conflict")) {
       const { address: text, family } = address;
       (was ? changed : added).push({ type: "addressconflict", ...where, address: text, family });
     }
@@ -145,8 +160,9 @@ function diffAddress(
   was: Address,
   is: Address,
   where: { readonly at: number; readonly interface: string; readonly index: number },
+  seen: readonly (typeof ADDRESS_FIELDS)[number][],
 ): NetworkEvent[] {
-  const fields = ADDRESS_FIELDS.filter((field) => was[field] !== is[field]);
+  const fields = seen.filter((field) => was[field] !== is[field]);
   if (fields.length === 0) return [];
   const pick = (address: Address): AddressFields =>
     Object.fromEntries(fields.map((field) => [field, address[field]]));

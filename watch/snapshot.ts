@@ -1,7 +1,7 @@
 /** One reading, and a look at which backends would work. */
 
 import type { BackendName } from "./events.ts";
-import { openedHub } from "./_hub.ts";
+import { openedHub } from "./_hubs.ts";
 import { toState } from "./_reading.ts";
 import { notAsked, openFirst, type PassedOver, passedOver, rungs } from "./_select.ts";
 import type { NetworkState } from "./state.ts";

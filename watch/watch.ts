@@ -3,9 +3,10 @@
 import { type Clock, holdProcess, systemClock, type Timer } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { Broadcast } from "../internal/events.ts";
-import { type Logger, loggerOr } from "../internal/log.ts";
+import type { Logger } from "../internal/log.ts";
 import { CarrierGrace } from "./_carrier.ts";
-import { acquireHub, type Hub } from "./_hub.ts";
+import type { Hub } from "./_hub.ts";
+import { acquireHub } from "./_hubs.ts";
 import { IdentityTracker } from "./_identity.ts";
 import { MajorJudge } from "./_major.ts";
 import { type ReaderName, type Reading, type SourceFactory, toState } from "./_reading.ts";
@@ -160,14 +161,22 @@ export async function watchNetwork(options: WatchOptions = {}): Promise<NetworkW
   const times = timesOf(options);
   positive("pollInterval", pollInterval);
   const hub = await acquireHub({ backend, pollInterval, source, clock, logger });
+  let watcher: Watcher;
   try {
-    const watcher = new Watcher(hub, options, times);
+    signal?.throwIfAborted();
+    watcher = new Watcher(hub, options, times);
+  } catch (error) {
+    await hub.release();
+    throw error;
+  }
+  try {
     // Loaded only when wanted: it brings the runtime's UDP sockets along.
     if (options.external) watcher.askOutside(await import("./_external_schedule.ts"));
     signal?.throwIfAborted();
     return watcher;
   } catch (error) {
-    await hub.release();
+    // It may have closed itself already, so that the hold on the hub must not be given back here.
+    await watcher.close();
     throw error;
   }
 }
@@ -205,7 +214,6 @@ class Watcher implements NetworkWatcher {
   readonly #stack = new DisposableStack();
   readonly #single: Broadcast<NetworkEvent>;
   readonly #changes: Broadcast<NetworkChange>;
-  readonly #handlers = new Set<(event: WatcherEvent) => void>();
   readonly #waiters = new Set<() => void>();
   readonly #grace = new CarrierGrace();
   readonly #identity = new IdentityTracker();
@@ -215,6 +223,8 @@ class Watcher implements NetworkWatcher {
   #raw: NetworkState;
   #state: NetworkState;
   #settled: NetworkState;
+  /** Whether differences are being published. */
+  #showing = false;
   /** Events of the batch that no difference of states can show. */
   #extras: NetworkEvent[] = [];
   /** When the batch began, on the monotonic clock. */
@@ -294,9 +304,10 @@ class Watcher implements NetworkWatcher {
   }
 
   subscribe(handler: (event: WatcherEvent) => void): Disposable {
-    const entry = (event: WatcherEvent): void => handler(event);
-    this.#handlers.add(entry);
-    return { [Symbol.dispose]: () => void this.#handlers.delete(entry) };
+    const stack = new DisposableStack();
+    stack.use(this.#single.subscribe(handler));
+    stack.use(this.#changes.subscribe(handler));
+    return stack;
   }
 
   online(options: OnlineOptions = {}): Promise<void> {
@@ -353,7 +364,6 @@ class Watcher implements NetworkWatcher {
     this.#expiring?.cancel();
     this.#single.end();
     this.#changes.end();
-    this.#handlers.clear();
     queueMicrotask(() => this.#checkWaiters());
     await Promise.all([this.#external?.close(), this.#hub.release()]);
   }
@@ -385,16 +395,28 @@ class Watcher implements NetworkWatcher {
 
   /** Publishes what is different in a new state. */
   #show(raw: NetworkState): void {
-    if (this.#closing) return;
     this.#raw = raw;
+    // What a handler causes is told after what it was called for.
+    if (this.#showing) return;
+    this.#showing = true;
+    try {
+      let shown: NetworkState;
+      do this.#showOnce(shown = this.#raw); while (shown !== this.#raw);
+    } finally {
+      this.#showing = false;
+    }
+    this.#checkWaiters();
+  }
+
+  #showOnce(raw: NetworkState): void {
+    if (this.#closing) return;
     const { state, due } = this.#grace.view(raw, this.#clock.monotonic(), this.#times.events);
     const events = diffStates(this.#state, state, (iface, within) => this.#isRelevant(iface, within));
     this.#state = state;
     this.#expiring?.cancel();
     this.#expiring = due === null ? undefined : this.#clock.after(due, () => this.#show(this.#raw));
-    for (const event of events) this.#publish(event);
+    for (const event of events) this.#single.publish(event);
     if (events.length > 0) this.#settleLater();
-    this.#checkWaiters();
   }
 
   #isRelevant(iface: Interface, state: NetworkState): boolean {
@@ -404,24 +426,9 @@ class Watcher implements NetworkWatcher {
   /** Publishes an event that is no difference of states. */
   #note(event: NetworkEvent): void {
     if (this.#closing) return;
-    this.#publish(event);
+    this.#single.publish(event);
     this.#extras.push(event);
     this.#settleLater();
-  }
-
-  #publish(event: NetworkEvent): void {
-    this.#single.publish(event);
-    this.#tellAll(event);
-  }
-
-  #tellAll(event: WatcherEvent): void {
-    for (const handler of [...this.#handlers]) {
-      try {
-        handler(event);
-      } catch (error) {
-        loggerOr(this.#options.logger).error("Uncaught error in a subscriber of the network watcher", error);
-      }
-    }
   }
 
   /** Puts the settled change off until it is quiet, but not beyond the ceiling. */
@@ -434,6 +441,8 @@ class Watcher implements NetworkWatcher {
 
   #settleIn(delay: number): void {
     this.#settling?.cancel();
+    // A handler may have closed the watcher.
+    if (this.#closing) return;
     this.#settling = this.#clock.after(delay, () => this.#settle());
   }
 
@@ -459,8 +468,7 @@ class Watcher implements NetworkWatcher {
       reasons,
     };
     this.#changes.publish(change);
-    this.#tellAll(change);
-    if (major !== "none") this.#external?.refresh();
+    if (major !== "none" && !this.#closing) this.#external?.refresh();
   }
 
   #resync(): NetworkEvent {
