@@ -1,9 +1,18 @@
 /** What the kernel tells of processes, and programs in a pseudo-terminal: for tests that look from outside. */
 
+import { libcCandidates } from "../internal/ffi/libc.ts";
+
 const ROOT = new URL("..", import.meta.url);
 
 /** How long anything may take to show, in milliseconds. */
 const PATIENCE = 15_000;
+
+/** Where the C library lies on this machine. */
+export function libcPath(): string {
+  const found = libcCandidates().find((path) => ifThere(() => Deno.statSync(path)) !== null);
+  if (found === undefined) throw new Error("Cannot find the C library of this machine");
+  return found;
+}
 
 /** What a process has open, each as the kernel names it, without numbers of their own. */
 export function descriptorsOf(pid: number | "self" = "self"): readonly string[] {

@@ -3,21 +3,14 @@
 import { type BackendName, permissions, snapshot } from "@holdfast/net/watch";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { libcCandidates } from "../internal/ffi/libc.ts";
+import { libcPath } from "./_child.ts";
 import { runCode } from "./_code.ts";
 import { requires } from "./_require.ts";
 import config from "../deno.json" with { type: "json" };
 
 const needs = requires({ os: ["linux"], tools: ["ip"] });
 
-const libc = libcCandidates().find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false; // not this one
-  }
-});
-
-const FFI = `--allow-ffi=${libc}`;
+const FFI = `--allow-ffi=${libcPath()}`;
 const IP = "--allow-run=ip";
 const SYS = "--allow-sys=networkInterfaces";
 const READ = "--allow-read=/etc,/run/systemd/resolve";
@@ -220,7 +213,7 @@ Deno.test({
       ["ip-monitor", [{ name: "run", command: "ip" }]],
       ["poll", [{ name: "sys", kind: "networkInterfaces" }]],
     ]);
-    assert(config.permissions.watch.ffi.includes(libc ?? ""));
+    assert(config.permissions.watch.ffi.includes(libcPath()));
   },
 });
 

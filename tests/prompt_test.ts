@@ -2,20 +2,12 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { libcCandidates } from "../internal/ffi/libc.ts";
-import { QUESTION, startInTerminal } from "./_child.ts";
+import { libcPath, QUESTION, startInTerminal } from "./_child.ts";
 import { requires } from "./_require.ts";
 
 const needs = requires({ os: ["linux"], tools: ["ip", "script"] });
 
-const libc = libcCandidates().find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false; // not this one
-  }
-});
-
-const FFI = `--allow-ffi=${libc}`;
+const FFI = `--allow-ffi=${libcPath()}`;
 const IP = "--allow-run=ip";
 const SYS = "--allow-sys=networkInterfaces";
 
