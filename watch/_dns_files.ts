@@ -1,7 +1,7 @@
 /** The resolver's files seen through the runtime, for sources without the C library. */
 
 import { type Need, permissionState, wouldPrompt } from "../internal/permissions.ts";
-import { readDns, RESOLV_CONF, RESOLVED_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
+import { readDns, RESOLV_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
 import type { DnsConfig } from "./state.ts";
 
 function allowed(path: string): boolean {
@@ -20,9 +20,29 @@ function orNull<T>(action: () => T): T | null {
   }
 }
 
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
 /** Reads the resolver's configuration, or `null` where it cannot be read or a person would have to be asked. */
 export function readDnsFiles(): DnsConfig | null {
-  return readDns((path) => allowed(path) ? orNull(() => Deno.readTextFileSync(path)) : null);
+  return readDns((path) => allowed(path) ? orNull(() => readText(path)) : null);
+}
+
+/** Where to watch as the files lie now, and for what. */
+function places(): { readonly directories: readonly string[]; readonly paths: ReadonlySet<string> } {
+  const link = allowed(RESOLV_CONF) ? orNull(() => Deno.readLinkSync(RESOLV_CONF)) : null;
+  const names = watchedNames(link === null ? null : resolveTarget(RESOLV_CONF, link));
+  const directories = [...names.keys()].filter((path) =>
+    allowed(path) && orNull(() => Deno.statSync(path)) !== null
+  );
+  const paths = [...names].flatMap(([directory, files]) => [...files].map((file) => `${directory}/${file}`));
+  return { directories, paths: new Set(paths) };
 }
 
 /**
@@ -32,41 +52,60 @@ export function readDnsFiles(): DnsConfig | null {
  * @returns The watch, which does not keep the process alive, or `null` where the directories cannot be watched.
  */
 export function watchDnsFiles(onChange: () => void): Disposable | null {
-  const link = allowed(RESOLV_CONF) ? orNull(() => Deno.readLinkSync(RESOLV_CONF)) : null;
-  const names = watchedNames(link === null ? null : resolveTarget(RESOLV_CONF, link));
-  const directories = [...names.keys()].filter((path) =>
-    allowed(path) && orNull(() => Deno.statSync(path)) !== null
-  );
   const main = RESOLV_CONF.slice(0, RESOLV_CONF.lastIndexOf("/"));
-  if (!directories.includes(main)) return null;
-  const watcher = orNull(() => Deno.watchFs(directories, { recursive: false }));
-  if (!watcher) return null;
-  const paths = new Set(
-    [...names].flatMap(([directory, files]) => [...files].map((file) => `${directory}/${file}`)),
-  );
-  paths.add(RESOLVED_CONF);
-  void follow(watcher, paths, onChange);
-  return { [Symbol.dispose]: () => watcher.close() };
+  if (!places().directories.includes(main)) return null;
+  const watch = new FilesWatch(onChange);
+  return watch.open() ? watch : null;
 }
 
-async function follow(
-  watcher: Deno.FsWatcher & { unref?(): void },
-  paths: ReadonlySet<string>,
-  onChange: () => void,
-): Promise<void> {
-  const events = watcher[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const next = events.next();
-      // There at run time (Deno 2.9), not in the types yet, and for the pending call alone; without it a watcher would
-      // keep the process alive.
-      watcher.unref?.();
-      const { done, value } = await next;
-      if (done) return;
-      if (value.kind !== "access" && value.paths.some((path) => paths.has(path))) onChange();
+class FilesWatch implements Disposable {
+  readonly #onChange: () => void;
+  #places = places();
+  #watcher: Deno.FsWatcher | null = null;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Begins to watch, in place of what is watched already; `false` where the system refuses. */
+  open(): boolean {
+    const opened = orNull(() => Deno.watchFs([...this.#places.directories], { recursive: false }));
+    if (!opened) return false;
+    this[Symbol.dispose]();
+    this.#watcher = opened;
+    void this.#follow(opened);
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  async #follow(watcher: Deno.FsWatcher & { unref?(): void }): Promise<void> {
+    const events = watcher[Symbol.asyncIterator]();
+    try {
+      while (watcher === this.#watcher) {
+        const next = events.next();
+        // There at run time (Deno 2.9), not in the types yet, and for the pending call alone; without it a watcher would
+        // keep the process alive.
+        watcher.unref?.();
+        const { done, value } = await next;
+        if (done) return;
+        if (value.kind !== "access") this.#onEvent(value.paths);
+      }
+    } catch {
+      // The system has given up watching; readings go on to read the files, and the next one does so now.
+      this.#onChange();
     }
-  } catch {
-    // The system has given up watching; readings go on to read the files, and the next one does so now.
-    onChange();
+  }
+
+  #onEvent(paths: readonly string[]): void {
+    if (!paths.some((path) => this.#places.paths.has(path))) return;
+    // The link may lead elsewhere now, or a directory exist that did not.
+    const before = this.#places;
+    this.#places = places();
+    if (this.#places.directories.join() !== before.directories.join()) this.open();
+    this.#onChange();
   }
 }

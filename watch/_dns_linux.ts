@@ -1,6 +1,6 @@
 /** The resolver's files seen through the C library: read without `--allow-read`, watched by inotify(7). */
 
-import { cString, type Libc, readFile, readLink } from "../internal/ffi/libc_linux.ts";
+import { cString, ERRNO, type Libc, readFile, readLink } from "../internal/ffi/libc_linux.ts";
 import { readDns, RESOLV_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
 import type { DnsConfig } from "./state.ts";
 
@@ -16,7 +16,8 @@ const decoder = new TextDecoder();
 export function readDnsByLibc(libc: Libc): DnsConfig | null {
   return readDns((path) => {
     const bytes = readFile(libc, path);
-    return bytes && decoder.decode(bytes);
+    if (bytes) return decoder.decode(bytes);
+    return libc.errno() === ERRNO.ENOENT ? "" : null;
   });
 }
 
