@@ -1,7 +1,8 @@
 /** Whether a watcher's state is what the kernel has, by readings of all kinds and by what `ip` says of it. */
 
 import { type BackendName, diffStates, type NetworkState, snapshot } from "@holdfast/net/watch";
-import { describe, ipRows, type Observer, type Row } from "./_network.ts";
+import { describe } from "./_describe.ts";
+import { ipRows, type Observer, type Row } from "./_network.ts";
 
 /** Public addresses other than those that the watcher itself looks up. */
 const PUBLIC = { v4: "1.1.1.1", v6: "2606:4700:4700::1111" };

@@ -12,6 +12,7 @@ import {
   type WatchOptions,
 } from "@holdfast/net/watch";
 import { assert, assertEquals } from "@std/assert";
+import { describe, interfaceOf } from "./_describe.ts";
 
 /** How long anything may take to show, in milliseconds: duplicate address detection alone takes up to two seconds. */
 const PATIENCE = 15_000;
@@ -129,7 +130,6 @@ export class Observer implements AsyncDisposable {
   readonly #checks = new Set<() => void>();
   /** Where the next step begins. */
   #mark: { readonly state: NetworkState; readonly events: number; readonly changes: number };
-  #mtu = 65536;
 
   private constructor(watcher: NetworkWatcher) {
     this.watcher = watcher;
@@ -199,11 +199,16 @@ export class Observer implements AsyncDisposable {
    */
   async quietly(what: string, act: () => Promise<void>): Promise<void> {
     await act();
-    const mtu = this.#mtu -= 1;
+    const loopback = interfaceOf(this.watcher.state, "lo");
+    const mtu = loopback?.mtu === 65_536 ? 65_535 : 65_536;
     const sentinel = `interfacechange lo mtu=${mtu}`;
     const { events, net } = await this.step(
       `${what}, and the sentinel`,
-      () => ip(`link set lo mtu ${mtu}`),
+      async () => {
+        await ip(`link set lo mtu ${mtu}`);
+        // A polling backend may be long in coming round to it.
+        if (this.watcher.backend === "poll") this.watcher.wake();
+      },
       ({ interfaces }) => interfaces.some((iface) => iface.name === "lo" && iface.mtu === mtu),
     );
     assertEquals(events.map(describe), [sentinel], what);
@@ -239,75 +244,4 @@ function netOf(changes: readonly NetworkChange[]): readonly NetworkEvent[] {
 /** Fails with the difference where two states are not the same. */
 export function assertSame(actual: NetworkState, expected: NetworkState, what: string): void {
   assertEquals(diffStates(actual, expected, () => true).map(describe), [], what);
-}
-
-type Route = NetworkState["defaultRoute"]["v4"];
-
-function path(route: Route): string {
-  return route ? `${route.gateway ?? "link"}@${route.interface}` : "none";
-}
-
-function fields(values: object): string {
-  return Object.entries(values).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(" ");
-}
-
-/** An event in one line, without times and lifetimes. */
-export function describe(event: NetworkEvent): string {
-  const { type } = event;
-  switch (type) {
-    case "interfaceadd":
-    case "interfaceremove":
-      return `${type} ${event.interface}`;
-    case "interfacechange":
-      return `${type} ${event.interface} ${fields(event.to)}`;
-    case "addressadd":
-    case "addressremove": {
-      const flags = (["tentative", "deprecated", "temporary", "conflict"] as const).filter((flag) =>
-        event[flag]
-      );
-      return [type, event.interface, `${event.address}/${event.prefix}`, ...flags].join(" ");
-    }
-    case "addresschange":
-      return `${type} ${event.interface} ${event.address}/${event.prefix} ${fields(event.to)}`;
-    case "addressconflict":
-      return `${type} ${event.interface} ${event.address}`;
-    case "gatewaychange":
-      return `${type} ${event.family} ${path(event.from)} -> ${path(event.to)}`;
-    case "defaultinterfacechange":
-      return `${type} ${event.family} ${event.from?.interface ?? "none"} -> ${event.to?.interface ?? "none"}`;
-    case "routechange":
-      return `${type} ${event.family} ${routeDetails(event.from)} -> ${routeDetails(event.to)}`;
-    case "online":
-    case "offline":
-      return `${type} ${event.family}`;
-    case "identitychange":
-      return `${type} ${event.family} ${event.from.mac} -> ${event.to.mac}`;
-    case "dnschange":
-      return `${type} ${event.to?.servers.join(",") ?? "none"}`;
-    case "backend":
-      return `${type} ${event.backend} ${event.reason}: ${event.detail}`;
-    default:
-      return type;
-  }
-}
-
-function routeDetails(route: Route): string {
-  return route ? `metric ${route.metric} source ${route.source}` : "none";
-}
-
-/** The interface of a name. */
-export function interfaceOf(
-  state: NetworkState,
-  name: string,
-): NetworkState["interfaces"][number] | undefined {
-  return state.interfaces.find((iface) => iface.name === name);
-}
-
-/** The address of an interface by its text. */
-export function addressOf(
-  state: NetworkState,
-  name: string,
-  text: string,
-): NetworkState["interfaces"][number]["addresses"][number] | undefined {
-  return interfaceOf(state, name)?.addresses.find(({ address }) => address === text);
 }
