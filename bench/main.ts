@@ -1,5 +1,6 @@
 /**
- * The figures we claim, against what: `deno task bench [--json] [--quick] [latency|settled|snapshot|idle|start ...]`.
+ * The figures we claim, against what: `deno task bench [--json] [--quick] [--write] [latency|settled|snapshot|idle|start ...]`.
+ * With `--write` the table goes to docs/BENCHMARKS.md.
  *
  * Runs in network namespaces of its own. Ratios are the claim; a run whose control is off is void.
  */
@@ -10,6 +11,7 @@ import { type Figure, table } from "./_figure.ts";
 const args = new Set(Deno.args);
 const quick = args.delete("--quick");
 const json = args.delete("--json");
+const write = args.delete("--write");
 const inside = args.delete("--inside");
 const GROUPS = ["start", "latency", "settled", "snapshot", "idle"] as const;
 
@@ -30,6 +32,22 @@ async function measure(group: string): Promise<Figure[]> {
   } finally {
     await ip("link", "delete", "v0");
   }
+}
+
+/** The page for readers. */
+function document(figures: readonly Figure[]): string {
+  return `# Benchmarks
+
+Written by \`deno task bench --write\` on ${
+    new Date().toISOString().slice(0, 10)
+  }: Deno ${Deno.version.deno}, ${Deno.build.target},
+${navigator.hardwareConcurrency} cores. Variants run in interleaved slices of the same process; "control" compares a variant with itself,
+and a run whose control is off is void. Ratios are the claim, absolute figures are information.
+
+\`\`\`text
+${table(figures)}
+\`\`\`
+`;
 }
 
 async function insideNamespace(): Promise<number> {
@@ -65,6 +83,7 @@ else {
   if (json) {
     for (const one of figures) console.log(JSON.stringify({ at: new Date().toISOString(), ...one }));
   } else console.log(table(figures));
+  if (write) await Deno.writeTextFile(new URL("../docs/BENCHMARKS.md", import.meta.url), document(figures));
   // Run by itself for a verdict: a missed target is a failure.
   Deno.exitCode = figures.every(({ ok }) => ok) ? 0 : 1;
 }

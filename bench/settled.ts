@@ -53,12 +53,15 @@ async function storm(kernel: Kernel, index: number, milliseconds: number): Promi
     last = performance.now();
   });
   const end = performance.now() + milliseconds;
-  for (let n = 0; performance.now() < end; n++) {
-    kernel.address(n % 2 === 0 ? "add" : "remove", index, "10.6.0.1", 32);
-    // Every third step leaves a difference to the settled state behind.
-    kernel.address((n / 3 | 0) % 2 === 0 ? "add" : "remove", index, `10.6.1.${1 + n % 200}`, 32);
+  const name = (n: number): string => `10.6.1.${1 + n % 200}`;
+  let n = 0;
+  for (; performance.now() < end; n++) {
+    // A window of three addresses moves on: never quiet, and always different from the settled state.
+    kernel.address("add", index, name(n), 32);
+    if (n >= 3) kernel.address("remove", index, name(n - 3), 32);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  for (let k = n - 3; k < n; k++) kernel.address("remove", index, name(k), 32);
   return gaps;
 }
 
