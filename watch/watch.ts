@@ -190,15 +190,18 @@ interface Times {
 }
 
 function timesOf({ quiet = 150, ceiling = 1000, grace = {} }: WatchOptions): Times {
-  const { events = 0, settled = 1000 } = typeof grace === "number"
-    ? { events: grace, settled: grace }
-    : grace;
-  const times = { quiet, ceiling, events, settled };
+  const one = typeof grace === "number";
+  const { events = 0, settled = 1000 } = one ? { events: grace, settled: grace } : grace;
+  const times = {
+    quiet,
+    ceiling,
+    ...(one ? { grace } : { "grace.events": events, "grace.settled": settled }),
+  };
   for (const [name, value] of Object.entries(times)) {
     if (typeof value === "number" && value >= 0 && Number.isFinite(value)) continue;
     throw new RangeError(`Cannot watch the network: ${name} must be milliseconds from 0, got ${value}`);
   }
-  return times;
+  return { quiet, ceiling, events, settled };
 }
 
 function positive(name: string, value: number): void {
