@@ -16,4 +16,10 @@
 
 export { FakeClock, type FakeClockOptions } from "./fake_clock.ts";
 export { type FakeNetwork, fakeNetwork, type FakeNetworkOptions } from "./fake_network.ts";
+export {
+  startStunServer,
+  type StunServer,
+  type StunServerMode,
+  type StunServerOptions,
+} from "./stun_server.ts";
 export type { Clock, Timer } from "../internal/clock.ts";

@@ -26,6 +26,16 @@ export {
   type WatchOptions,
 } from "./watch.ts";
 export { type BackendStatus, probeBackends, snapshot, type SnapshotOptions } from "./snapshot.ts";
+export {
+  type ExternalAddress,
+  externalAddress,
+  type ExternalAddressOptions,
+  type ExternalAgreement,
+  type ExternalFailure,
+  type ExternalFamilyResult,
+  type ExternalMapping,
+  type ExternalServerOutcome,
+} from "./external.ts";
 export { permissions } from "./permissions.ts";
 export { applyEvents, diffStates, equalStates, type Relevance } from "./diff.ts";
 export {
