@@ -313,7 +313,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["external", "--stun", "localhost:3478"],
     flags: [],
-    message: 'Cannot look up "localhost": permission missing, add --allow-net',
+    message: "Cannot ask for the external address: permission missing, add --allow-net",
     hint: "Run again with --allow-net",
     code: 3,
   },

@@ -1,13 +1,10 @@
 /** `holdfast external --stun SERVER...`. */
 
 import {
-  type ExternalAddress,
   externalAddress,
-  type ExternalAddressOptions,
   type ExternalFamilyResult,
   type ExternalServerOutcome,
 } from "../../watch/external.ts";
-import { PermissionError } from "../../internal/errors.ts";
 import type { Family } from "../../watch/state.ts";
 import { columns } from "../columns.ts";
 import { formatEndpoint } from "../endpoint.ts";
@@ -44,7 +41,7 @@ export async function run(context: Context): Promise<number> {
   const timeout = values.number("timeout") ?? 3000;
   const family = values.family();
   const families: readonly Family[] = family === undefined ? [4, 6] : [family];
-  const found = await ask({ servers, families, timeout, signal });
+  const found = await externalAddress({ servers, families, timeout, signal });
   const line: ExternalLine = { type: "external", ...found };
   if (json) await emit(line);
   else await print(formatExternal(line, families, style).join("\n"));
@@ -52,16 +49,6 @@ export async function run(context: Context): Promise<number> {
   await complain(`Cannot find the public address: no server has answered within ${formatDuration(timeout)}`);
   const silent = found.servers.some((server) => server.outcome === "failed" && server.reason === "silent");
   return silent ? EXIT.timeout : EXIT.failed;
-}
-
-/** A server's name stands for addresses that nobody knows beforehand: the whole permission is what helps. */
-async function ask(options: ExternalAddressOptions): Promise<ExternalAddress> {
-  try {
-    return await externalAddress(options);
-  } catch (error) {
-    if (error instanceof PermissionError) throw new PermissionError(error.operation, ["--allow-net"], error);
-    throw error;
-  }
 }
 
 /**
