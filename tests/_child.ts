@@ -69,9 +69,9 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Waits for what only the kernel's tables tell, by looking at them again and again. */
-export async function eventually(what: string, condition: () => boolean): Promise<void> {
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE;
-  while (!condition()) {
+  while (!await condition()) {
     if (performance.now() > end) throw new Error(`Waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

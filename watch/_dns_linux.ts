@@ -1,6 +1,7 @@
 /** The resolver's files seen through the C library: read without `--allow-read`, watched by inotify(7). */
 
 import { cString, ERRNO, type Libc, readFile, readLink } from "../internal/ffi/libc_linux.ts";
+import { claim } from "../internal/ffi/orphans.ts";
 import { readDns, RESOLV_CONF, resolveTarget, watchedNames } from "./_resolv.ts";
 import type { DnsConfig } from "./state.ts";
 
@@ -36,6 +37,7 @@ export class DnsWatch implements Disposable {
   constructor(libc: Libc) {
     this.#libc = libc;
     this.fd = libc.call.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (this.fd >= 0) claim(libc, this.fd);
     this.#rewatch();
   }
 

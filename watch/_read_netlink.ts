@@ -1,6 +1,7 @@
 /** Reads the network from the kernel's tables: links, addresses, the routes to the public network, gateways. */
 
 import { ERRNO, type Libc, systemError } from "../internal/ffi/libc_linux.ts";
+import { claim } from "../internal/ffi/orphans.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { formatIp, parseIp } from "../internal/ip.ts";
 import { sortAddresses, sortInterfaces } from "./diff.ts";
@@ -58,6 +59,7 @@ export function openNetlink(libc: Libc, groups: number): number {
     libc.call.close(fd);
     throw error;
   }
+  claim(libc, fd);
   return fd;
 }
 

@@ -25,7 +25,6 @@ const SO_RCVBUFFORCE = 33;
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
 
 const F_SETFL = 4;
-const F_SETOWN = 8;
 const O_NONBLOCK = 0x800;
 const O_ASYNC = 0x2000;
 const RT_TABLE_LOCAL = 255;
@@ -74,7 +73,6 @@ function enlarge(libc: Libc, fd: number): void {
 }
 
 function arm(libc: Libc, fd: number): void {
-  libc.check(libc.call.fcntl(fd, F_SETOWN, Deno.pid), "arm descriptor for SIGIO");
   libc.check(libc.call.fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC), "arm descriptor for SIGIO");
 }
 

@@ -2,6 +2,7 @@
 
 import { HoldfastError } from "../errors.ts";
 import { openLibc } from "./libc.ts";
+import { closeOrphans } from "./orphans.ts";
 
 // Results of type ssize_t are declared i32: what is read never exceeds a buffer of ours, and an i32 needs no bigint.
 // The variadic ones (fcntl, open) are called in their fixed form, as x86-64 and AArch64 Linux allow.
@@ -18,6 +19,10 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   /** int fcntl(int fd, int cmd, int arg) */
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  /** int fcntl(int fd, int cmd, struct f_owner_ex *owner) */
+  fcntlOwner: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
+  /** long syscall(long number) */
+  syscall: { parameters: ["i64"], result: "i32" },
   /** int open(const char *path, int flags, mode_t mode) */
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   /** ssize_t read(int fd, void *buf, size_t n) */
@@ -73,6 +78,10 @@ export interface LibcCalls {
   setsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
   /** fcntl(2) */
   fcntl(fd: number, command: number, argument: number): number;
+  /** fcntl(2), with F_GETOWN_EX and F_SETOWN_EX */
+  fcntlOwner(fd: number, command: number, owner: Bytes): number;
+  /** syscall(2), for those without arguments */
+  syscall(number: bigint): number;
   /** open(2) */
   open(path: Bytes, flags: number, mode: number): number;
   /** read(2) */
@@ -112,6 +121,7 @@ let users = 0;
  * @throws {HoldfastError} `unsupported` where there is none.
  */
 export function acquireLibc(): Libc {
+  const first = library === undefined;
   library ??= openLibc(SYMBOLS);
   users++;
   const { symbols } = library;
@@ -138,6 +148,7 @@ export function acquireLibc(): Libc {
       library = undefined;
     },
   };
+  if (first) closeOrphans(libc);
   return libc;
 }
 
