@@ -1,5 +1,6 @@
 /** Reads addresses from the runtime alone, which tells neither links nor routes. */
 
+import { HoldfastError, isNotCapable } from "../internal/errors.ts";
 import { withPermission } from "../internal/permissions.ts";
 import { formatIp, parseIp } from "../internal/ip.ts";
 import { sortAddresses, sortInterfaces } from "./diff.ts";
@@ -30,13 +31,23 @@ function scopeOf(bytes: Uint8Array): AddressScope {
  * Reads what `Deno.networkInterfaces()` tells: addresses, also of interfaces that are off; no flag of any kind.
  *
  * @throws {PermissionError} Without `--allow-sys=networkInterfaces`.
+ * @throws {HoldfastError} `system` where the system refuses it.
  */
 export function readInterfaces(): Pick<Reading, "interfaces" | "defaultRoute" | "gatewayMac"> {
-  const list = withPermission(
-    "list network interfaces",
-    [{ name: "sys", kind: "networkInterfaces" }],
-    () => Deno.networkInterfaces(),
-  );
+  const operation = "list network interfaces";
+  const list = withPermission(operation, [{ name: "sys", kind: "networkInterfaces" }], () => {
+    try {
+      return Deno.networkInterfaces();
+    } catch (error) {
+      if (isNotCapable(error) || !(error instanceof Error)) throw error;
+      // getifaddrs(3) needs a netlink socket as well, which a sandbox may refuse.
+      throw new HoldfastError(`Cannot ${operation}: ${error.message}`, {
+        code: "system",
+        operation,
+        cause: error,
+      });
+    }
+  });
   const byName = new Map<string, { mac: string; addresses: Address[] }>();
   for (const { name, mac, address, family, cidr } of list) {
     const entry = byName.get(name) ?? { mac, addresses: [] };

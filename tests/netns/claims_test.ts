@@ -111,3 +111,42 @@ Deno.test({
     assertEquals(stderr, "");
   },
 });
+
+Deno.test({
+  name: "where a sandbox refuses netlink sockets, every backend says so and the error names them all",
+  ...requires({ netns: true, tools: ["strace"] }),
+  async fn() {
+    const code = `
+      import { HoldfastError, probeBackends, watchNetwork } from "#/watch/mod.ts";
+      console.log(JSON.stringify((await probeBackends()).map(({ backend, usable }) => [backend, usable])));
+      const error = await watchNetwork().catch((error) => error);
+      console.log(error instanceof HoldfastError, error.code, error.message);
+    `;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    try {
+      await Deno.writeTextFile(file, code.replaceAll('"#/', `"${ROOT.href}`));
+      // No socket of any kind can be opened, as in a sandbox without any network stack.
+      const inject = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=socket",
+        "-e",
+        "inject=socket:error=EAFNOSUPPORT",
+      ];
+      const { stdout, stderr } = await new Deno.Command("strace", {
+        args: [...inject, Deno.execPath(), "run", "--no-check", "--no-lock", "-A", file],
+        env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+      }).output();
+      const [probed, failed = ""] = new TextDecoder().decode(stdout).split("\n");
+      const report = new TextDecoder().decode(stderr);
+      assertEquals(probed, '[["netlink",false],["ip-monitor",false],["poll",false]]', report);
+      assertStringIncludes(failed, "true unsupported Cannot watch the network: no backend works here");
+      for (const backend of ["netlink: ", "ip-monitor: ", "poll: "]) assertStringIncludes(failed, backend);
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+});
