@@ -108,6 +108,14 @@ export const commandTable: readonly CommandSpec[] = [
         summary: "How often the backend poll reads",
         default: "2s",
       },
+      {
+        name: "log",
+        type: "choice",
+        value: "LEVEL",
+        choices: ["debug", "info", "warn", "error"],
+        summary: "What to tell on standard error",
+        default: "warn",
+      },
     ],
     examples: [
       { run: "holdfast watch", does: "Watch until Ctrl-C" },

@@ -273,6 +273,7 @@ class Watcher implements NetworkWatcher {
       options,
       onResult: (external) => this.#show({ ...this.#raw, at: this.#clock.now(), external }),
       clock: this.#clock,
+      logger: this.#options.logger,
     });
     this.#external.refresh();
   }

@@ -5,6 +5,7 @@ import { watchBackend } from "../backend_option.ts";
 import { EXIT } from "../failure.ts";
 import { formatEvent } from "../format_event.ts";
 import { formatState } from "../format_state.ts";
+import { commandLogger } from "../logger.ts";
 import { merge } from "../merge.ts";
 import type { Context } from "../spec.ts";
 import { parseStunServers } from "../stun_servers.ts";
@@ -12,11 +13,13 @@ import { given } from "../values.ts";
 
 /** Shows the state, then every event until the signal. */
 export async function run(context: Context): Promise<number> {
-  const { values, signal } = context;
+  const { values, signal, complain } = context;
   const servers = parseStunServers(values.list("external"));
   await using watcher = await watchNetwork({
     backend: watchBackend(values),
     signal,
+    // What goes wrong in the background, such as a permission that asking a server needs, is told all the same.
+    logger: commandLogger(values.text("log") ?? "warn", (text) => void complain(text).catch(() => {})),
     ...given({
       quiet: values.number("quiet"),
       ceiling: values.number("ceiling"),
