@@ -202,6 +202,26 @@ Deno.test("an aborted signal ends waiting, for the network and for a target", as
   }
 });
 
+Deno.test({
+  name: "a permission that holdfast watch lacks for what it does in the background is named, and it goes on",
+  ...requires({ os: ["linux"] }),
+  async fn() {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: denoArgs(["watch", "--external", "127.0.0.1:9"], ["--allow-ffi"]),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const stderr = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    assertStringIncludes(
+      (await stderr.read()).value ?? "",
+      "permission missing, add --allow-net=0.0.0.0:0,127.0.0.1:9",
+    );
+    child.kill("SIGINT");
+    assertEquals([(await child.status).code, (await stderr.read()).done], [130, true]);
+  },
+});
+
 for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test({
     name: `${signal} ends holdfast watch with exit code ${expected} and not a word`,
