@@ -47,7 +47,7 @@ export interface FamilyQueryOptions {
 interface Transaction {
   readonly to: Endpoint;
   readonly id: Uint8Array;
-  readonly begun: number;
+  begun: number;
   readonly result: PromiseWithResolvers<Answer | Failure>;
   settled: boolean;
   sent: boolean;
@@ -148,7 +148,7 @@ export class FamilyQuery {
     const transaction: Transaction = {
       to,
       id: newTransactionId(),
-      begun: clock.monotonic(),
+      begun: 0,
       result: Promise.withResolvers(),
       settled: false,
       sent: false,
@@ -158,6 +158,7 @@ export class FamilyQuery {
     try {
       const socket = await (this.#socket ??= this.#open());
       if (this.#over) return lateness(transaction);
+      transaction.begun = clock.monotonic();
       const send = (): void => void sendRequest(socket, transaction);
       for (const at of REPEATS) this.#timers.push(clock.after(at, send));
       send();
