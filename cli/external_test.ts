@@ -55,3 +55,8 @@ Deno.test("one server alone is no confirmation, and a family that was not asked 
     "IPv4  192.0.2.7:40000  single (one server)",
   );
 });
+
+Deno.test("a family that no server has an address of is told apart from one without an answer", () => {
+  const servers = line.servers.filter(({ family }) => family === 4);
+  assertEquals(formatExternal({ ...line, servers }, [4, 6], styleFor(false))[1], "IPv6  no server");
+});

@@ -63,7 +63,11 @@ export function formatExternal(line: ExternalLine, families: readonly Family[], 
   const { v4, v6, servers } = allPrintable(line);
   const rows = families.map((family) => {
     const result = family === 4 ? v4 : v6;
-    return [style.dim(familyName(family)), ...(result ? resultCells(result, style) : ["no answer"])];
+    const asked = servers.some((server) => server.family === family);
+    return [
+      style.dim(familyName(family)),
+      ...(result ? resultCells(result, style) : [asked ? "no answer" : "no server"]),
+    ];
   });
   return [
     ...columns(rows),
