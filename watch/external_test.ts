@@ -339,6 +339,30 @@ Deno.test("externalAddress() names each server and why, when none has an address
   );
 });
 
+Deno.test({
+  name: "externalAddress() does not wait for a name longer than for an answer",
+  // A look-up cannot be called off: this one is still running when the test has ended.
+  sanitizeOps: false,
+  fn: async () => {
+    const clock = new FakeClock();
+    const asking = externalAddress({ servers: ["localhost:9"], families: [4], clock });
+    clock.tick(3000);
+    await assertRejects(() => asking, HoldfastError, "localhost:9: looking up its name takes too long");
+  },
+});
+
+Deno.test("externalAddress() keeps the process alive while it waits", async () => {
+  const code = `
+    import { externalAddress } from ${JSON.stringify(new URL("./external.ts", import.meta.url).href)};
+    const { servers } = await externalAddress({ servers: ["127.0.0.1:9"], timeout: 100 });
+    console.log(servers[0].reason);`;
+  const { code: status, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-lock", `--config=${new URL("../deno.json", import.meta.url).pathname}`, code],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals([status, new TextDecoder().decode(stdout)], [0, "silent\n"], new TextDecoder().decode(stderr));
+});
+
 Deno.test("externalAddress() goes on without a server whose name is unknown", async () => {
   await using server = await startStunServer();
   const result = await externalAddress({ servers: ["no-such-host.invalid", server.url], families: [4] });
