@@ -9,6 +9,11 @@ export interface Tagged {
   readonly type: string;
 }
 
+/** The member of a union that has a tag among its own; one interface may stand for several tags. */
+export type EventOf<E extends Tagged, T extends E["type"]> = E extends { readonly type: infer U }
+  ? T extends U ? E & { readonly type: T } : never
+  : never;
+
 /** How a {@linkcode Broadcast} treats its consumers. */
 export interface BroadcastOptions<E extends Tagged> {
   /**
@@ -80,9 +85,9 @@ export class Broadcast<E extends Tagged> implements AsyncIterable<E> {
    * @param handler What to call.
    * @returns The registration; disposing it ends the calls.
    */
-  on<T extends E["type"]>(type: T, handler: (event: Extract<E, { readonly type: T }>) => void): Disposable {
+  on<T extends E["type"]>(type: T, handler: (event: EventOf<E, T>) => void): Disposable {
     return this.subscribe((event) => {
-      if (event.type === type) return handler(event as Extract<E, { readonly type: T }>);
+      if (event.type === type) return handler(event as EventOf<E, T>);
     });
   }
 

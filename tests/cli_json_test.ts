@@ -10,7 +10,14 @@ import { type Schema, validate } from "./_schema.ts";
 
 /** Every type of line, so that the compiler asks for one that is forgotten. */
 const TYPES: Record<
-  (NetworkEvent | NetworkChange)["type"] | "state" | "external" | "wait" | "doctor" | "permissions" | "error",
+  | (NetworkEvent | NetworkChange)["type"]
+  | "state"
+  | "external"
+  | "wait"
+  | "doctor"
+  | "platform"
+  | "permissions"
+  | "error",
   true
 > = {
   state: true,
@@ -36,6 +43,7 @@ const TYPES: Record<
   external: true,
   wait: true,
   doctor: true,
+  platform: true,
   permissions: true,
   error: true,
 };
@@ -80,10 +88,10 @@ Deno.test("status --json writes one line with the state", async () => {
   assertEquals([code, stderr, check(stdout)], [0, "", ["state"]]);
 });
 
-Deno.test("doctor --json writes a line per backend of this system", async () => {
+Deno.test("doctor --json writes a line per backend and per feature of this system", async () => {
   const { code, stdout, stderr } = await runMain(["doctor", "--json"]);
   const types = check(stdout);
-  assertEquals([code, stderr, types], [0, "", types.map(() => "doctor")]);
+  assertEquals([code, stderr, [...new Set(types)]], [0, "", ["doctor", "platform"]]);
 });
 
 Deno.test("permissions --json writes a line per module", async () => {

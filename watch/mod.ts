@@ -82,6 +82,7 @@ export type {
 export type { ReaderName, Reading, Source, SourceEvents, SourceFactory } from "./_reading.ts";
 export type { PassedOver } from "./_select.ts";
 export type { BackendPermissions, ModulePermissions, Need } from "../internal/permissions.ts";
+export type { EventOf, Tagged } from "../internal/events.ts";
 export type { Clock, Timer } from "../internal/clock.ts";
 export { fromLogTape, type Logger, type LogTapeLike, setLogger } from "../internal/log.ts";
 export {

@@ -2,7 +2,7 @@
 
 import { type Clock, holdProcess, systemClock, type Timer } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
-import { Broadcast } from "../internal/events.ts";
+import { Broadcast, type EventOf } from "../internal/events.ts";
 import type { Logger } from "../internal/log.ts";
 import { CarrierGrace } from "./_carrier.ts";
 import type { Hub } from "./_hub.ts";
@@ -115,7 +115,7 @@ export interface NetworkWatcher extends AsyncIterable<NetworkChange>, AsyncDispo
   /** Calls a handler for each event of a type (`"change"`: settled ones). Does not keep the process alive. */
   on<T extends WatcherEvent["type"]>(
     type: T,
-    handler: (event: Extract<WatcherEvent, { readonly type: T }>) => void,
+    handler: (event: EventOf<WatcherEvent, T>) => void,
   ): Disposable;
   /** Calls a handler for every event. Does not keep the process alive. */
   subscribe(handler: (event: WatcherEvent) => void): Disposable;
@@ -301,7 +301,7 @@ class Watcher implements NetworkWatcher {
 
   on<T extends WatcherEvent["type"]>(
     type: T,
-    handler: (event: Extract<WatcherEvent, { readonly type: T }>) => void,
+    handler: (event: EventOf<WatcherEvent, T>) => void,
   ): Disposable {
     const broadcast = (type === "change" ? this.#changes : this.#single) as Broadcast<WatcherEvent>;
     return broadcast.on(type, handler);
