@@ -3,7 +3,7 @@
 import { HoldfastError } from "../internal/errors.ts";
 import { formatIp, parseIp } from "../internal/ip.ts";
 import { sortAddresses, sortInterfaces } from "./diff.ts";
-import { isRunning, kindOf, lifetime, PROBE, type Reading } from "./_reading.ts";
+import { isRunning, kindOf, lifetime, PROBE, type Reading, scopeOf } from "./_reading.ts";
 import type { Address, AddressScope, DefaultRoute, Interface } from "./state.ts";
 
 /** The commands of one `ip -batch`, whose answers {@linkcode parseIpBatch} tells apart by what they hold. */
@@ -114,9 +114,11 @@ function toInterface(row: Json, indexes: ReadonlyMap<string | undefined, number 
   }];
 }
 
-/** Scope names of iproute2; the administrator's own names stand for something wider than a link. */
-function scopeOf(scope: string | undefined): AddressScope {
-  return scope === "link" || scope === "host" || scope === "global" ? scope : "site";
+/** Scope names of iproute2, or numbers; the administrator's own names (rt_scopes) stand for something wider than a link. */
+function toScope(scope: string | undefined): AddressScope {
+  if (scope === "link" || scope === "host" || scope === "global") return scope;
+  if (scope === "nowhere") return "host";
+  return scope !== undefined && /^\d{1,3}$/.test(scope) ? scopeOf(Number(scope)) : "site";
 }
 
 function toAddress(row: Json): Address[] {
@@ -129,7 +131,7 @@ function toAddress(row: Json): Address[] {
     address,
     family,
     prefix,
-    scope: scopeOf(text(row, "scope")),
+    scope: toScope(text(row, "scope")),
     temporary: row["temporary"] === true,
     tentative: row["tentative"] === true,
     deprecated: row["deprecated"] === true || preferred === 0,

@@ -22,8 +22,8 @@ import {
   type RouteMessage,
   TYPE,
 } from "./_netlink.ts";
-import { hardwareName, isRunning, kindOf, lifetime, PROBE, type Reading } from "./_reading.ts";
-import type { Address, AddressScope, DefaultRoute, DnsConfig, Interface } from "./state.ts";
+import { hardwareName, isRunning, kindOf, lifetime, PROBE, type Reading, scopeOf } from "./_reading.ts";
+import type { Address, DefaultRoute, DnsConfig, Interface } from "./state.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -291,11 +291,6 @@ function toInterface(link: LinkMessage, addresses: readonly Address[]): Interfac
     master: link.master ?? null,
     addresses,
   };
-}
-
-/** RT_SCOPE_ numbers; those between are the administrator's own and reach at least a site. */
-function scopeOf(scope: number): AddressScope {
-  return scope >= 254 ? "host" : scope === 253 ? "link" : scope >= 200 ? "site" : "global";
 }
 
 /** Other families (phonet, for one) answer the same request. */

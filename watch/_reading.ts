@@ -1,7 +1,13 @@
 /** What a source reads: the network as it is, before a watcher filters it. */
 
 import type { BackendName } from "./events.ts";
-import { type Interface, type InterfaceKind, type NetworkState, onlineFamilies } from "./state.ts";
+import {
+  type AddressScope,
+  type Interface,
+  type InterfaceKind,
+  type NetworkState,
+  onlineFamilies,
+} from "./state.ts";
 
 /** The parts of a state that a source reads; the rest follows from them. */
 export type Reading = Pick<NetworkState, "at" | "interfaces" | "defaultRoute" | "dns" | "blind"> & {
@@ -117,6 +123,11 @@ export function kindOf(name: string, hardware: string, info: string | undefined)
 /** Whether an interface passes packets: on, carrier there, and not held back (operstate unknown is what tunnels have). */
 export function isRunning(up: boolean, carrier: boolean, operstate: string): boolean {
   return up && carrier && (operstate === "UP" || operstate === "UNKNOWN");
+}
+
+/** What an RT_SCOPE_ number (rtnetlink.h) means; those between are the administrator's own and reach at least a site. */
+export function scopeOf(scope: number): AddressScope {
+  return scope >= 254 ? "host" : scope === 253 ? "link" : scope >= 200 ? "site" : "global";
 }
 
 /** Seconds of a lifetime as milliseconds; `null` for ever. */
