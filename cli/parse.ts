@@ -73,6 +73,9 @@ function misplaced(table: readonly CommandSpec[], typed: string): UsageError {
 function parseCommand(command: CommandSpec, argv: readonly string[]): Request {
   const options = [...command.options, HELP_OPTION];
   const unknown: string[] = [];
+  // The parser keeps positional arguments under this name, and cannot tell an option of the same name apart.
+  const reserved = beforeTerminator(argv).find((arg) => /^--(?:no-)?_(?:=|$)/.test(arg));
+  if (reserved !== undefined) throw unknownOption(command, options, reserved);
   const parsed = parseArgs(argv, {
     "--": true,
     alias: Object.fromEntries(options.flatMap(({ name }) => name in LETTERS ? [[name, LETTERS[name]]] : [])),
@@ -95,10 +98,15 @@ function parseCommand(command: CommandSpec, argv: readonly string[]): Request {
   return { kind: "run", command, args, values };
 }
 
+/** The arguments that may be options: those before `--`. */
+function beforeTerminator(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf("--");
+  return end < 0 ? argv : argv.slice(0, end);
+}
+
 /** `parseArgs` takes `--json=yes` and `--json true` for a boolean; here a boolean has no value. */
 function refuseValues(command: CommandSpec, options: readonly OptionSpec[], argv: readonly string[]): void {
-  const end = argv.indexOf("--");
-  for (const [i, arg] of (end < 0 ? argv : argv.slice(0, end)).entries()) {
+  for (const [i, arg] of beforeTerminator(argv).entries()) {
     const [, name, value] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
     const option = options.find((o) => o.name === name);
     if (option?.type === "boolean") {

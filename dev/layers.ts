@@ -41,6 +41,8 @@ function layerOf(path: string): string {
 /** Says of each import that breaks the rule what is wrong with it. */
 export function violations(edges: readonly Edge[]): readonly string[] {
   return edges.filter(({ from, to }) => {
+    // The stand-ins are linked in place of packages, and packages are no layer.
+    if (to.startsWith("dev/std/")) return false;
     const [importer, imported] = [layerOf(from), layerOf(to)];
     return importer !== imported && !(ALLOWED[importer] ?? []).includes(imported);
   }).map(({ from, to }) => `${from} imports ${to}: ${layerOf(from)} must not use ${layerOf(to)}`);
