@@ -16,6 +16,12 @@ export function aboutAddresses(test: Register): void {
     ]);
     const remove = () => ip("address delete 10.0.5.2/24 dev v0");
     await step("its end", remove, (s) => !has("v0", "10.0.5.2")(s), ["addressremove v0 10.0.5.2/24"]);
+    // No route but the local one comes and goes with such an address, so that nothing else speaks of it.
+    await step("a single address", () => ip("address add 10.0.6.2/32 dev v0"), has("v0", "10.0.6.2"), [
+      "addressadd v0 10.0.6.2/32",
+    ]);
+    const single = () => ip("address delete 10.0.6.2/32 dev v0");
+    await step("its end", single, (s) => !has("v0", "10.0.6.2")(s), ["addressremove v0 10.0.6.2/32"]);
     await quietly("the same again", () => ip("address replace 10.0.0.2/24 dev v0"));
     await quietly(
       "other lifetimes",

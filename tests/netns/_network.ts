@@ -2,16 +2,19 @@
 
 import {
   applyEvents,
+  type Clock,
   diffStates,
   equalStates,
   type NetworkChange,
   type NetworkEvent,
   type NetworkState,
   type NetworkWatcher,
+  type Timer,
   watchNetwork,
   type WatchOptions,
 } from "@holdfast/net/watch";
 import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../internal/clock.ts";
 import { describe, interfaceOf } from "./_describe.ts";
 
 /** How long anything may take to show, in milliseconds: duplicate address detection alone takes up to two seconds. */
@@ -143,20 +146,45 @@ export class Observer implements AsyncDisposable {
 
   /** Opens a watcher, and follows it. */
   static async open(options: WatchOptions): Promise<Observer> {
-    return new Observer(await watchNetwork(options));
+    if (options.backend !== "ip-monitor") return new Observer(await watchNetwork(options));
+    const { clock, begin } = lateClock();
+    const observer = new Observer(await watchNetwork({ ...options, clock }));
+    begin();
+    try {
+      await observer.#listening();
+      return observer;
+    } catch (error) {
+      await observer.watcher.close();
+      throw error;
+    }
+  }
+
+  /** Waits until the tool has begun to listen, of which it says nothing: until a change shows. */
+  async #listening(): Promise<void> {
+    let mtu = 65_536;
+    while (this.events.length === 0) {
+      mtu = mtu === 65_536 ? 65_535 : 65_536;
+      await ip(`link set lo mtu ${mtu}`);
+      const patience = AbortSignal.timeout(50);
+      await this.until("an event, for a while", () => this.events.length > 0 || patience.aborted, patience);
+    }
+    const known = (): boolean => interfaceOf(this.watcher.state, "lo")?.mtu === mtu;
+    await this.#settled("that the tool listens", known);
+    this.#mark = { state: this.watcher.state, events: this.events.length, changes: this.changes.length };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.watcher.close();
   }
 
-  /** Waits until something is true, which is looked at with every event. */
-  until(what: string, condition: () => boolean): Promise<void> {
+  /** Waits until something is true, which is looked at with every event, and when the signal says so. */
+  until(what: string, condition: () => boolean, signal?: AbortSignal): Promise<void> {
     if (condition()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const done = (): void => {
         clearTimeout(timer);
         this.#checks.delete(check);
+        signal?.removeEventListener("abort", check);
       };
       const check = (): void => {
         if (!condition()) return;
@@ -171,6 +199,7 @@ export class Observer implements AsyncDisposable {
         reject(new Error(`Waited in vain for ${what}; told:\n  ${told}\nstate: ${state}`));
       }, PATIENCE);
       this.#checks.add(check);
+      signal?.addEventListener("abort", check);
     });
   }
 
@@ -183,14 +212,17 @@ export class Observer implements AsyncDisposable {
     act: () => Promise<void>,
     reached: (state: NetworkState) => boolean,
   ): Promise<Batch> {
-    const mark = this.#mark;
     await act();
-    await this.until(what, () => reached(this.watcher.state));
+    await this.#settled(what, () => reached(this.watcher.state));
+    return this.#close(what);
+  }
+
+  async #settled(what: string, reached: () => boolean): Promise<void> {
+    await this.until(what, reached);
     await this.until(`${what}, settled`, () => {
       const last = this.changes.at(-1);
-      return this.changes.length > mark.changes && !!last && equalStates(last.next, this.watcher.state);
+      return this.changes.length > this.#mark.changes && !!last && equalStates(last.next, this.watcher.state);
     });
-    return this.#close(what);
   }
 
   /**
@@ -230,6 +262,22 @@ export class Observer implements AsyncDisposable {
     this.#mark = { state, events: this.events.length, changes: this.changes.length };
     return { events, changes, net: netOf(changes).map(describe) };
   }
+}
+
+/**
+ * The system's clock, without the timers that are made before it begins. The tool's backend looks again a few times in
+ * its first second; that would hide what it does not hear.
+ */
+function lateClock(): { readonly clock: Clock; begin(): void } {
+  let begun = false;
+  const never: Timer = { cancel() {} };
+  return {
+    clock: {
+      ...systemClock,
+      after: (delay, callback, options) => begun ? systemClock.after(delay, callback, options) : never,
+    },
+    begin: () => void (begun = true),
+  };
 }
 
 /** What settled changes amount to: where there is but one, its own events. */
