@@ -20,8 +20,10 @@ export class IdentityTracker {
       const to = identityOf(reading, family);
       if (!to) continue;
       const from = this.#known.get(family);
-      this.#known.set(family, to);
-      if (from && !isSameNetwork(from, to)) {
+      const same = from && isSameNetwork(from, to);
+      // A gateway that is in none of our networks for a while does not make the network forgotten.
+      this.#known.set(family, same && to.network === null ? { ...to, network: from.network } : to);
+      if (from && !same) {
         events.push({ type: "identitychange", at: reading.at, family, from, to });
       }
     }

@@ -32,7 +32,8 @@ export class MajorJudge {
       const path = this.#paths.get(family);
       if (path) {
         const loss = lossOf(path.route, next);
-        const back = next.families.includes(family);
+        // Where routes are out of sight it may be the same way or another one.
+        const back = next.families.includes(family) && !next.blind.includes("routes");
         const to = routeOf(next, family);
         if (loss && !path.lost) required.push(loss);
         else if (path.lost && back && to?.source !== path.route.source) {
@@ -58,7 +59,9 @@ export class MajorJudge {
 
 /** Why connections on a path are dead, if they are. */
 function lossOf(route: DefaultRoute, next: NetworkState): string | null {
-  const iface = next.interfaces.find(({ index }) => index === route.index);
+  const iface = next.interfaces.find(({ index, name }) =>
+    index === 0 ? name === route.interface : index === route.index
+  );
   if (!iface) return `interface ${route.interface} is gone`;
   if (!iface.running) return `interface ${iface.name} is ${iface.up ? "without carrier" : "switched off"}`;
   const { source } = route;

@@ -3,6 +3,7 @@
 import type { AddressFields, InterfaceFields, NetworkEvent, RouteEvent } from "./events.ts";
 import {
   type Address,
+  type Blindness,
   type DefaultRoute,
   type DnsConfig,
   type Family,
@@ -200,6 +201,25 @@ function equalExternal(a: NetworkState["external"], b: NetworkState["external"])
 /** Whether two states are the same but for time, lifetimes and what either is blind to. */
 export function equalStates(a: NetworkState, b: NetworkState): boolean {
   return diffStates(a, b, () => true).length === 0;
+}
+
+/**
+ * What to compare the next state with: routes and resolver stay as they were seen last while they are out of sight, so
+ * that what happened to them meanwhile is told when they are in sight again.
+ *
+ * @param seen What the state was compared with.
+ * @param now The state.
+ */
+export function asLastSeen(seen: NetworkState, now: NetworkState): NetworkState {
+  const keeps = (field: Blindness): boolean => now.blind.includes(field) && !seen.blind.includes(field);
+  const [routes, dns] = [keeps("routes"), keeps("dns")];
+  if (!routes && !dns) return now;
+  return {
+    ...now,
+    defaultRoute: routes ? seen.defaultRoute : now.defaultRoute,
+    dns: dns ? seen.dns : now.dns,
+    blind: now.blind.filter((field) => field === "links" || !keeps(field)),
+  };
 }
 
 /**

@@ -64,10 +64,13 @@ Deno.test("a clock of sleep alone is not misled by a wall clock that is set", ()
 Deno.test("a disposed detector leaves no timer behind, also when it is disposed by what it tells", () => {
   const clock = new FakeClock();
   const slept: number[] = [];
-  using wake = new WakeDetector(clock, (time) => {
-    slept.push(time);
-    wake[Symbol.dispose]();
-  });
+  const detectors: WakeDetector[] = [];
+  detectors.push(
+    new WakeDetector(clock, (time) => {
+      slept.push(time);
+      for (const detector of detectors) detector[Symbol.dispose]();
+    }),
+  );
   clock.jump(60_000);
   clock.tick(10_000);
   clock.jump(60_000);

@@ -11,7 +11,7 @@ import { IdentityTracker } from "./_identity.ts";
 import { MajorJudge } from "./_major.ts";
 import { type ReaderName, type Reading, type SourceFactory, toState } from "./_reading.ts";
 import type { PassedOver } from "./_select.ts";
-import { diffStates } from "./diff.ts";
+import { asLastSeen, diffStates } from "./diff.ts";
 import type { ExternalSchedule } from "./_external_schedule.ts";
 import type { ExternalAddressOptions } from "./external.ts";
 import type { BackendName, NetworkChange, NetworkEvent } from "./events.ts";
@@ -226,6 +226,9 @@ class Watcher implements NetworkWatcher {
   #raw: NetworkState;
   #state: NetworkState;
   #settled: NetworkState;
+  /** What single events, and settled changes, have told until now: the states, with what they could not see as seen last. */
+  #told: NetworkState;
+  #toldSettled: NetworkState;
   /** Whether differences are being published. */
   #showing = false;
   /** Events of the batch that no difference of states can show. */
@@ -241,7 +244,12 @@ class Watcher implements NetworkWatcher {
     this.#options = options;
     this.#times = times;
     this.#clock = options.clock ?? systemClock;
-    this.#raw = this.#state = this.#settled = this.#filtered(hub.reading, null);
+    this.#raw = this.#filtered(hub.reading, null);
+    this.#state =
+      this.#settled =
+      this.#told =
+      this.#toldSettled =
+        this.#raw;
     this.#grace.note(this.#raw.interfaces, this.#clock.monotonic());
     this.#identity.update({ ...hub.reading, ...this.#raw });
     this.#judge = new MajorJudge(this.#settled);
@@ -415,7 +423,8 @@ class Watcher implements NetworkWatcher {
   #showOnce(raw: NetworkState): void {
     if (this.#closing) return;
     const { state, due } = this.#grace.view(raw, this.#clock.monotonic(), this.#times.events);
-    const events = diffStates(this.#state, state, (iface, within) => this.#isRelevant(iface, within));
+    const events = this.#differences(this.#told, state);
+    this.#told = asLastSeen(this.#told, state);
     this.#state = state;
     this.#expiring?.cancel();
     this.#expiring = due === null ? undefined : this.#clock.after(due, () => this.#show(this.#raw));
@@ -423,8 +432,13 @@ class Watcher implements NetworkWatcher {
     if (events.length > 0) this.#settleLater();
   }
 
-  #isRelevant(iface: Interface, state: NetworkState): boolean {
-    return this.#options.filter?.(iface) === true || !isPlumbing(iface, state);
+  #differences(before: NetworkState, after: NetworkState): NetworkEvent[] {
+    const { filter } = this.#options;
+    return diffStates(
+      before,
+      after,
+      (iface, within) => filter?.(iface) === true || !isPlumbing(iface, within),
+    );
   }
 
   /** Publishes an event that is no difference of states. */
@@ -456,7 +470,8 @@ class Watcher implements NetworkWatcher {
     const { state: next, due } = this.#grace.view(this.#raw, this.#clock.monotonic(), this.#times.settled);
     if (due !== null) this.#settleIn(due);
     const previous = this.#settled;
-    const differences = diffStates(previous, next, (iface, within) => this.#isRelevant(iface, within));
+    const differences = this.#differences(this.#toldSettled, next);
+    this.#toldSettled = asLastSeen(this.#toldSettled, next);
     const events = [...this.#extras, ...differences];
     this.#extras = [];
     if (differences.length === 0 && !events.some(({ type }) => type === "identitychange")) return;

@@ -666,6 +666,29 @@ Deno.test("a backend that stays broken is tried again at growing distances, and 
   assertEquals(test.watcher.state.online, false);
 });
 
+Deno.test("what was out of sight for a while is compared with what was seen last", async () => {
+  await using test = await stage();
+  const dns = (server: string) => ({ servers: [server], search: [] });
+  test.network.setDns(dns("192.0.2.1"));
+  await test.clock.tickAsync(150);
+  test.types();
+  test.network.setDns(null);
+  test.network.setAddress("eth0", "192.168.1.3/24");
+  assertEquals([test.types(), test.watcher.state.dns], [["addressadd"], null]);
+  await test.clock.tickAsync(150);
+  assertEquals(test.types(), ["change"]);
+  test.network.setDns(dns("192.0.2.1"));
+  await test.clock.tickAsync(150);
+  assertEquals(test.types(), []);
+  test.network.setDns(null);
+  test.network.setDns(dns("192.0.2.2"));
+  const last = test.told.at(-1);
+  assertEquals(last?.type === "dnschange" && [last.from, last.to], [dns("192.0.2.1"), dns("192.0.2.2")]);
+  test.types();
+  await test.clock.tickAsync(150);
+  assertEquals(test.changes()[0]?.events.map(({ type }) => type), ["dnschange"]);
+});
+
 Deno.test("the same addresses at another router are told as another network, and settle as an advised change", async () => {
   await using test = await stage();
   test.network.setGatewayMac(4, "02:00:00:00:99:99");
