@@ -46,7 +46,7 @@ export function aboutAddresses(test: Register): void {
     await step("another prefix", widen, wide, ["addressremove v0 10.0.0.9/24", "addressadd v0 10.0.0.9/16"]);
   });
 
-  test("IPv6 addresses that come, grow old and go are told, and their lifetimes are not", async (lab) => {
+  test("IPv6 addresses that come, replace each other, grow old and go are told, and their lifetimes are not", async (lab) => {
     const { step, quietly } = lab;
     const address = "2001:db8::2";
     const up = () =>
@@ -65,6 +65,23 @@ export function aboutAddresses(test: Register): void {
     const change = `address change ${address}/64 dev v0`;
     await quietly("lifetimes", () => ip(`${change} valid_lft 1000 preferred_lft 500`));
     await quietly("lifetimes again", () => ip(`${change} valid_lft 1000 preferred_lft 500`));
+    const renumber = (from: string, to: string) => () =>
+      ip(`address add ${to}/64 dev v0 nodad`, `address delete ${from}/64 dev v0`);
+    const other = "2001:db8::3";
+    const renumbered = await step("another", renumber(address, other), (s) => !has("v0", address)(s), [
+      `addressremove v0 ${address}/64`,
+      `addressadd v0 ${other}/64`,
+      `routechange 6 metric 1024 source ${address} -> metric 1024 source ${other}`,
+    ]);
+    assertEquals(majorOf(renumbered), {
+      major: "required",
+      reasons: `source address ${address} is gone from v0`,
+    });
+    await step("and back", renumber(other, address), (s) => !has("v0", other)(s), [
+      `addressremove v0 ${other}/64`,
+      `addressadd v0 ${address}/64`,
+      `routechange 6 metric 1024 source ${other} -> metric 1024 source ${address}`,
+    ]);
     const old = (s: NetworkState): boolean => addressOf(s, "v0", address)?.deprecated === true;
     await step("old age", () => ip(`${change} valid_lft 1000 preferred_lft 0`), old, [
       `addresschange v0 ${address}/64 deprecated=true`,
