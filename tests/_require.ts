@@ -4,7 +4,7 @@
 export interface Requirements {
   /** User id 0, also the one of a user namespace. */
   readonly root?: boolean;
-  /** Programs that must be on the search path. */
+  /** Programs that must be installed. */
   readonly tools?: readonly string[];
   /** Network and mount namespaces of its own: the test may change both as it likes. */
   readonly netns?: boolean;
@@ -17,6 +17,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bash: "bash",
   fish: "fish",
   ip: "iproute2",
+  ldconfig: "libc-bin",
   mount: "mount",
   nsenter: "util-linux",
   ping: "iputils-ping",
@@ -75,7 +76,8 @@ function say(reason: string): void {
 }
 
 function isInstalled(tool: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+  // Administrators' tools are there for others too, if not on their search path.
+  return [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"].some((folder) => {
     try {
       const { isFile, mode } = Deno.statSync(`${folder}/${tool}`);
       return isFile && ((mode ?? 0) & 0o111) !== 0;
