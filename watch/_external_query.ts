@@ -258,7 +258,7 @@ async function sendRequest(socket: UdpSocket, transaction: Transaction): Promise
  * Whether the address that a server names may be asked: another one than its own, somebody's, not this machine as seen
  * by a stranger, and nothing that makes the runtime ask a person.
  */
-function mayBeAsked(other: Endpoint, server: Endpoint): boolean {
+export function mayBeAsked(other: Endpoint, server: Endpoint): boolean {
   const bytes = parseIp(other.address);
   if (!bytes || other.family !== server.family || other.port === 0 || !isUnicast(bytes)) return false;
   if (hostOf(other) === hostOf(server)) return false;
