@@ -10,6 +10,7 @@ import {
 import { assert, assertEquals, assertRejects, equal } from "@std/assert";
 import { childrenOf, descriptorsOf, eventually, threadsOf } from "../_child.ts";
 import { requires, scale, seed } from "../_require.ts";
+import { randomness } from "./_flood.ts";
 import { ip } from "./_network.ts";
 
 const needs = requires({ netns: true, tools: ["ip"] });
@@ -131,16 +132,6 @@ Deno.test({
     });
   },
 });
-
-/** A generator of random numbers in [0, 1) that can be repeated (mulberry32). */
-function randomness(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Waits for a watcher to tell of an address. */
 async function told(watcher: NetworkWatcher, wanted: string): Promise<void> {
