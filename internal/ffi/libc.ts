@@ -3,6 +3,9 @@
 import { HoldfastError, isNotCapable, PermissionError } from "../errors.ts";
 import { flagsOf, type Need, permissionState, wouldPrompt } from "../permissions.ts";
 
+/** The C library of macOS: no file any more, but its path still opens it out of the system's shared cache. */
+export const LIBSYSTEM = "/usr/lib/libSystem.B.dylib";
+
 /** The names of the dynamic loader's architecture, as Debian and musl spell them. */
 const TRIPLE = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
 
