@@ -122,10 +122,10 @@ function toScope(scope: string | undefined): AddressScope {
 }
 
 function toAddress(row: Json): Address[] {
-  const address = ip(text(row, "local"));
-  const prefix = number(row, "prefixlen");
-  if (address === undefined || prefix === undefined) return [];
-  const family = text(row, "family") === "inet" ? 4 : 6;
+  const bytes = parseIp(text(row, "local") ?? "");
+  const prefix = number(row, "prefixlen") ?? -1;
+  if (!bytes || !Number.isInteger(prefix) || prefix < 0 || prefix > bytes.length * 8) return [];
+  const [address, family] = [formatIp(bytes), bytes.length === 4 ? 4 as const : 6 as const];
   const preferred = number(row, "preferred_life_time") ?? 0xffffffff;
   return [{
     address,

@@ -79,7 +79,16 @@ Deno.test("rows without name, index, address or prefix are passed over, and odd 
   const rows = line(
     {
       ...link,
-      addr_info: [null, 5, [], {}, { ...address, prefixlen: "24" }, { ...address, local: "x" }, address],
+      addr_info: [
+        null,
+        5,
+        [],
+        {},
+        { ...address, prefixlen: "24" },
+        ...[-1, 33, 2.5, 1e300].map((prefixlen) => ({ ...address, prefixlen })),
+        { ...address, local: "x" },
+        address,
+      ],
     },
     { ...link, ifindex: "3", addr_info: [] },
     { ...link, ifname: 4 },

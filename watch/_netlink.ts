@@ -214,9 +214,11 @@ export function parseAddress(body: Uint8Array): AddressMessage {
   if (!address || address.length !== addressLength(family)) {
     throw new NetlinkError(`address of ${address?.length ?? 0} bytes in family ${family}`);
   }
+  const prefix = head.getUint8(1);
+  if (prefix > address.length * 8) throw new NetlinkError(`prefix of ${prefix} bits in family ${family}`);
   return {
     family,
-    prefix: head.getUint8(1),
+    prefix,
     scope: head.getUint8(3),
     index: head.getUint32(4, true),
     flags: u32(attributes.get(8)) ?? head.getUint8(2),

@@ -160,7 +160,7 @@ Deno.test("parseAddress() prefers the own address to the peer's and the long fla
   ]);
 });
 
-Deno.test("parseAddress() refuses an address that is missing or of another length than its family's", () => {
+Deno.test("parseAddress() refuses an address that is missing, or of a length or prefix that its family has not", () => {
   const v6 = [[0, 8, AF.INET6]] as const;
   assertThrows(() => parseAddress(body(8, v6)), NetlinkError, "address of 0 bytes in family 10");
   assertThrows(
