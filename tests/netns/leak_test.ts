@@ -211,10 +211,14 @@ for (const { backend } of CYCLES) {
         worker.terminate();
         await ip("address delete 10.6.0.1/32 dev lo");
       };
-      // A Worker is ended without its own doing: what it opened through the C library, the next one to open that closes.
+      // A Worker is ended without its own doing: what it opened through the C library, the next one to open that closes,
+      // and its tool ends by what it has to say next, which nobody hears any more.
       const rest = async (): Promise<Pick<Holdings, "descriptors" | "children">> => {
         await snapshot({ backend: "netlink" });
-        await eventually("the children to be gone", () => childrenOf(Deno.pid).length === 0);
+        await eventually("the children to be gone", async () => {
+          await ip("address add 10.6.0.2/32 dev lo", "address delete 10.6.0.2/32 dev lo");
+          return childrenOf(Deno.pid).length === 0;
+        });
         return { descriptors: descriptorsOf(), children: [] };
       };
       await cycle();
