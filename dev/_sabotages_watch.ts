@@ -6,7 +6,7 @@ const STUN = { file: "watch/_stun.ts", test: ["watch/_stun_test.ts"] };
 const VERDICT = { file: "watch/_external_verdict.ts", test: ["watch/_external_verdict_test.ts"] };
 const QUERY = { file: "watch/_external_query.ts", test: ["watch/external_test.ts"] };
 const WATCHER = { file: "watch/watch.ts", test: ["watch/watch_test.ts"] };
-const DIFF = { file: "watch/diff.ts", test: ["watch/watch_test.ts"] };
+const DIFF = { file: "watch/diff.ts", test: ["watch/diff_test.ts"] };
 const STATE = { file: "watch/state.ts", test: ["watch/state_test.ts"] };
 const HUB = { file: "watch/_hub.ts", test: ["watch/_hub_test.ts"] };
 const KERNEL = { test: ["tests/netns/contract_test.ts"] };
@@ -139,14 +139,14 @@ export const WATCH: readonly Sabotage[] = [
     file: "watch/_major.ts",
     find: "if (loss && !path.lost) required.push(loss);",
     replace: "if (loss && path.lost) required.push(loss);",
-    test: ["watch/watch_test.ts"],
+    test: ["watch/_major_test.ts"],
   },
   {
     name: "identity: other hardware behind the same address is the same network",
     file: "watch/_identity.ts",
     find: "return a.mac === b.mac && ",
     replace: "return ",
-    test: ["watch/watch_test.ts"],
+    test: ["watch/_identity_test.ts"],
   },
   {
     ...HUB,
@@ -200,6 +200,20 @@ export const WATCH: readonly Sabotage[] = [
     find: "if (this.#senderFields.getUint32(4, true) === 0) return",
     replace: "if (this.#senderFields.byteLength > 0) return",
     test: ["tests/netns/forged_test.ts"],
+  },
+  {
+    ...NETLINK,
+    name: "netlink: at an overflow the socket is left as it is",
+    find: "        hint = true;\n",
+    replace: "        return false;\n",
+    test: ["tests/netns/overflow_test.ts"],
+  },
+  {
+    ...NETLINK_READER,
+    name: "netlink: a dump that was interrupted is taken for whole",
+    find: "interrupted ||= (message.flags & FLAG.DUMP_INTR) !== 0;",
+    replace: "interrupted ||= (message.flags & 0) !== 0;",
+    test: ["watch/_read_netlink_test.ts"],
   },
   {
     name: "netlink: the signal handler stays after the last watcher",
