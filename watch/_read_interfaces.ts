@@ -19,8 +19,8 @@ function kindByName(name: string): InterfaceKind {
   return /^(e[nt]|Ethernet)/.test(name) ? "ethernet" : "other";
 }
 
-/** RFC 4291 section 2.5, RFC 3927, RFC 1122 section 3.2.1.3. */
-function scopeOf(bytes: Uint8Array): AddressScope {
+/** How far an address reaches by its bits (RFC 4291 section 2.5, RFC 3927, RFC 1122 section 3.2.1.3). */
+export function addressScope(bytes: Uint8Array): AddressScope {
   const [a = 0, b = 0] = bytes;
   if (bytes.length === 4) return a === 127 ? "host" : a === 169 && b === 254 ? "link" : "global";
   if (bytes.subarray(0, 15).every((byte) => byte === 0) && bytes[15] === 1) return "host";
@@ -58,7 +58,7 @@ export function readInterfaces(): Pick<Reading, "interfaces" | "defaultRoute" | 
       address: formatIp(bytes),
       family: family === "IPv4" ? 4 : 6,
       prefix: Number(cidr.split("/")[1] ?? bytes.length * 8),
-      scope: scopeOf(bytes),
+      scope: addressScope(bytes),
       temporary: false,
       tentative: false,
       deprecated: false,

@@ -40,8 +40,8 @@ export interface Source extends AsyncDisposable {
 /** Opens a source. */
 export type SourceFactory = (events: SourceEvents) => Source | Promise<Source>;
 
-/** What the network is read with: the kernel's tables, the `ip` tool, or the runtime's own list of addresses. */
-export type ReaderName = "netlink" | "ip" | "interfaces";
+/** What the network is read with: the system's own tables, a tool of the system, or the runtime's own list of addresses. */
+export type ReaderName = "netlink" | "ip" | "iphlpapi" | "powershell" | "interfaces";
 
 /** Makes the full state of a reading. */
 export function toState(
