@@ -14,7 +14,7 @@ export interface FakeNetwork {
   readonly open: number;
   /** Changes several things at once, and tells the watcher once. */
   change(action: () => void): void;
-  /** Adds an interface, or replaces the one of that name. */
+  /** Adds an interface, or changes the one of that name; with the index of another one, that one is renamed. */
   setInterface(name: string, fields?: Partial<Omit<Interface, "name" | "addresses">>): void;
   /** Takes an interface away, with its addresses and the routes through it. */
   removeInterface(name: string): void;
@@ -127,7 +127,7 @@ class Fake implements FakeNetwork {
   }
 
   setInterface(name: string, fields: Partial<Omit<Interface, "name" | "addresses">> = {}): void {
-    const old = this.#interfaces.get(name);
+    const old = this.#interfaces.get(name) ?? this.#rename(fields.index, name);
     const index = fields.index ?? old?.index ?? this.#nextIndex++;
     this.#nextIndex = Math.max(this.#nextIndex, index + 1);
     this.#interfaces.set(name, {
@@ -227,6 +227,18 @@ class Fake implements FakeNetwork {
     return iface;
   }
 
+  /** The interface of an index, if it has another name until now. */
+  #rename(index: number | undefined, name: string): Interface | undefined {
+    const old = [...this.#interfaces.values()].find((iface) => iface.index === index);
+    if (!old) return undefined;
+    this.#interfaces.delete(old.name);
+    for (const key of ["v4", "v6"] as const) {
+      const route = this.#routes[key];
+      if (route?.interface === old.name) this.#routes[key] = { ...route, interface: name };
+    }
+    return old;
+  }
+
   #check(): void {
     if (this.#broken) throw new Error("Cannot read: made to fail by a test");
   }
@@ -250,10 +262,10 @@ class Fake implements FakeNetwork {
 }
 
 function parseCidr(cidr: string): { address: string; prefix: number; family: Family } {
-  const [address = "", bits = ""] = cidr.split("/");
+  const [address = "", bits = "", ...rest] = cidr.split("/");
   const bytes = parseIp(address);
   const prefix = Number(bits);
-  if (!bytes || !/^\d+$/.test(bits) || prefix > bytes.length * 8) {
+  if (!bytes || rest.length > 0 || !/^\d+$/.test(bits) || prefix > bytes.length * 8) {
     throw new TypeError(
       `Cannot use address "${cidr}": expected address/prefix, for example "192.168.1.23/24"`,
     );

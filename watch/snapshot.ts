@@ -50,7 +50,9 @@ export async function snapshot(options: SnapshotOptions = {}): Promise<NetworkSt
     const hub = await open;
     if (hub.retain()) {
       try {
-        return toState(await hub.fresh());
+        const reading = await hub.fresh();
+        signal?.throwIfAborted();
+        return toState(reading);
       } finally {
         await hub.release();
       }
