@@ -168,9 +168,10 @@ export function aboutAddresses(test: Register): void {
     assert(await assertRejects(() => watcher.online({ signal: controller.signal })) === reason);
     await path4(lab);
     await Promise.all([late, watcher.online(), watcher.online({ family: 4 })]);
-    const never = assertRejects(() => watcher.online({ family: 6 }), HoldfastError, "the watcher was closed");
+    const waiting = { family: 6, signal: AbortSignal.timeout(10_000) } as const;
+    const never = assertRejects(() => watcher.online(waiting), HoldfastError, "the watcher was closed");
     await watcher.close();
     assertEquals((await never).code, "closed");
-    await assertRejects(() => watcher.online({ family: 6 }), HoldfastError, "the watcher was closed");
+    await assertRejects(() => watcher.online(waiting), HoldfastError, "the watcher was closed");
   });
 }
