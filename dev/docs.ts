@@ -75,7 +75,9 @@ ${parts.join("\n\n")}
 
 function flags(needs: readonly Need[]): string {
   // The path of the C library is another on each machine, and the page is the same on all.
-  const portable = needs.map((need) => need.name === "ffi" ? { ...need, path: "LIBC" } : need);
+  const portable = needs.map((need) =>
+    need.name === "ffi" && /libc|ld-musl/.test(need.path) ? { ...need, path: "LIBC" } : need
+  );
   return flagsOf(portable).map((flag) => `\`${flag}\``).join(" ") || "-";
 }
 

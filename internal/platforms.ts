@@ -33,12 +33,24 @@ function row(
 
 /** All features, by module. */
 export const PLATFORMS: readonly PlatformFeature[] = [
-  row("watch", "native backend (Linux: netlink with SIGIO)", "real", "none", "none"),
-  row("watch", "backend by a tool of the system (Linux: ip monitor)", "real", "none", "none"),
-  row("watch", "polling", "real", "unproven", "unproven"),
-  row("watch", "addresses", "real", "unproven", "unproven"),
-  row("watch", "carrier, default routes, policy rules", "real", "none", "none"),
-  row("watch", "name servers", "real", "unproven", "none"),
+  row(
+    "watch",
+    "native backend (Linux: netlink with SIGIO; Windows: IP Helper with SetEvent)",
+    "real",
+    "none",
+    "wine",
+  ),
+  row(
+    "watch",
+    "backend by a tool of the system (Linux: ip monitor; Windows: PowerShell)",
+    "real",
+    "none",
+    "unproven",
+  ),
+  row("watch", "polling", "real", "unproven", "wine"),
+  row("watch", "addresses", "real", "unproven", "wine"),
+  row("watch", "carrier, default routes, policy rules", "real", "none", "wine"),
+  row("watch", "name servers", "real", "unproven", "wine"),
   row("watch", "public address by STUN", "real", "unproven", "unproven"),
   row("watch", "sleep and wake", "unproven", "unproven", "unproven"),
   row("testing", "scripted network, fake clock, fake STUN server", "real", "unproven", "unproven"),

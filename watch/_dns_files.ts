@@ -31,6 +31,8 @@ function readText(path: string): string {
 
 /** Reads the resolver's configuration, or `null` where it cannot be read or a person would have to be asked. */
 export function readDnsFiles(): DnsConfig | null {
+  // Windows has no such files, and that they are missing would read as a resolver without servers.
+  if (Deno.build.os === "windows") return null;
   return readDns((path) => allowed(path) ? orNull(() => readText(path)) : null);
 }
 
@@ -41,7 +43,11 @@ function places(): { readonly directories: readonly string[]; readonly paths: Re
   const directories = [...names.keys()].filter((path) =>
     allowed(path) && orNull(() => Deno.statSync(path)) !== null
   );
-  const paths = [...names].flatMap(([directory, files]) => [...files].map((file) => `${directory}/${file}`));
+  // Some systems tell of a directory by its real path (/private/var/run on macOS).
+  const paths = [...names].flatMap(([directory, files]) => {
+    const real = directories.includes(directory) ? orNull(() => Deno.realPathSync(directory)) : null;
+    return [directory, real ?? directory].flatMap((place) => [...files].map((file) => `${place}/${file}`));
+  });
   return { directories, paths: new Set(paths) };
 }
 

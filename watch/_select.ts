@@ -3,6 +3,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { HoldfastError, PermissionError, ToolMissingError } from "../internal/errors.ts";
 import { libcNeed } from "../internal/ffi/libc.ts";
+import { windowsNeeds } from "../internal/ffi/windows_paths.ts";
 import { flagsOf, type Need, wouldPrompt } from "../internal/permissions.ts";
 import type { BackendName } from "./events.ts";
 import { ipReader, ladderReader, netlinkReader, type Reader } from "./_readers.ts";
@@ -33,10 +34,28 @@ export interface Rung {
 
 const SYS: Need = { name: "sys", kind: "networkInterfaces" };
 
+/** What only Windows needs is loaded only there. */
+const WINDOWS = (): Rung[] => [
+  {
+    backend: "iphlpapi",
+    needs: windowsNeeds(),
+    open: async (events, { clock }) =>
+      await (await import("./_source_windows.ts")).openWindowsSource(events, clock),
+    reader: async () => (await import("./_read_windows.ts")).windowsReader(),
+  },
+  {
+    backend: "powershell",
+    needs: [{ name: "run", command: "powershell.exe" }],
+    open: async (events, { clock }) =>
+      (await import("./_source_powershell.ts")).openPowershellSource(events, clock),
+    reader: async () => (await import("./_source_powershell.ts")).powershellReader(),
+  },
+];
+
 /** The ways to watch on this system, best first. */
 export function rungs(): readonly Rung[] {
-  const linux = Deno.build.os === "linux";
-  const native: Rung[] = linux
+  const { os } = Deno.build;
+  const native: Rung[] = os === "windows" ? WINDOWS() : os === "linux"
     ? [
       { backend: "netlink", needs: [libcNeed()], open: openNetlinkSource, reader: netlinkReader },
       {

@@ -1,6 +1,7 @@
 /** What the module needs from the runtime, as data. */
 
 import { libcCandidates } from "../internal/ffi/libc.ts";
+import { windowsNeeds } from "../internal/ffi/windows_paths.ts";
 import type { ModulePermissions, Need } from "../internal/permissions.ts";
 
 const RESOLVER: readonly Need[] = [
@@ -8,7 +9,7 @@ const RESOLVER: readonly Need[] = [
   { name: "read", path: "/run/systemd/resolve" },
 ];
 
-/** The permissions of `watch`, backend by backend, best first. For `ffi` one of the paths is needed: where libc lies. */
+/** The permissions of `watch`, backend by backend, best first. The C library lies at one of several paths, per machine. */
 export const permissions: ModulePermissions = {
   module: "watch",
   backends: [
@@ -25,6 +26,20 @@ export const permissions: ModulePermissions = {
       needs: [{ name: "run", command: "ip" }],
       wants: RESOLVER,
       summary: "sees everything, one process a reading",
+    },
+    {
+      backend: "iphlpapi",
+      os: ["windows"],
+      needs: windowsNeeds(),
+      wants: [],
+      summary: "sees everything at once, one thread waits for all watchers",
+    },
+    {
+      backend: "powershell",
+      os: ["windows"],
+      needs: [{ name: "run", command: "powershell.exe" }],
+      wants: [],
+      summary: "sees everything, gateways and name servers within five seconds; one process a reading",
     },
     {
       backend: "poll",
