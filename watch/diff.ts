@@ -173,8 +173,10 @@ function diffAddress(
 
 function diffRoute(before: NetworkState, after: NetworkState, family: Family): NetworkEvent[] {
   const [from, to] = [routeOf(before, family), routeOf(after, family)];
-  // A renamed interface is told by `interfacechange`, which renames it here too.
-  const sameInterface = from?.index === to?.index;
+  // A renamed interface is told by `interfacechange`, which renames it here too; one that was gone meanwhile is another.
+  const known = from?.interface === to?.interface ||
+    before.interfaces.some(({ index }) => index === from?.index);
+  const sameInterface = from?.index === to?.index && known;
   const types: RouteEvent["type"][] = [];
   if (from?.gateway !== to?.gateway || !sameInterface) types.push("gatewaychange");
   if (!sameInterface) types.push("defaultinterfacechange");
