@@ -41,7 +41,7 @@ export interface Source extends AsyncDisposable {
 export type SourceFactory = (events: SourceEvents) => Source | Promise<Source>;
 
 /** What the network is read with: the system's own tables, a tool of the system, or the runtime's own list of addresses. */
-export type ReaderName = "netlink" | "ip" | "iphlpapi" | "powershell" | "interfaces";
+export type ReaderName = "netlink" | "ip" | "sysctl" | "ifconfig" | "iphlpapi" | "powershell" | "interfaces";
 
 /** Makes the full state of a reading. */
 export function toState(

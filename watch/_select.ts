@@ -2,7 +2,7 @@
 
 import type { Clock } from "../internal/clock.ts";
 import { HoldfastError, PermissionError, ToolMissingError } from "../internal/errors.ts";
-import { libcNeed } from "../internal/ffi/libc.ts";
+import { libcNeed, LIBSYSTEM } from "../internal/ffi/libc.ts";
 import { windowsNeeds } from "../internal/ffi/windows_paths.ts";
 import { flagsOf, type Need, wouldPrompt } from "../internal/permissions.ts";
 import type { BackendName } from "./events.ts";
@@ -52,10 +52,27 @@ const WINDOWS = (): Rung[] => [
   },
 ];
 
+/** What only macOS needs is loaded only there. */
+const DARWIN = (): Rung[] => [
+  {
+    backend: "routing-socket",
+    needs: [{ name: "ffi", path: LIBSYSTEM }],
+    open: async (events) => (await import("./_source_darwin.ts")).openRoutingSocketSource(events),
+    reader: async () => (await import("./_read_darwin.ts")).sysctlReader(),
+  },
+  {
+    backend: "route-monitor",
+    needs: ["route", "ifconfig", "netstat", "scutil"].map((command) => ({ name: "run", command })),
+    open: async (events, { clock }) =>
+      (await import("./_source_route_monitor.ts")).openRouteMonitorSource(events, clock),
+    reader: async () => (await import("./_read_ifconfig.ts")).ifconfigReader(),
+  },
+];
+
 /** The ways to watch on this system, best first. */
 export function rungs(): readonly Rung[] {
   const { os } = Deno.build;
-  const native: Rung[] = os === "windows" ? WINDOWS() : os === "linux"
+  const native: Rung[] = os === "windows" ? WINDOWS() : os === "darwin" ? DARWIN() : os === "linux"
     ? [
       { backend: "netlink", needs: [libcNeed()], open: openNetlinkSource, reader: netlinkReader },
       {

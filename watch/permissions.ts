@@ -1,6 +1,6 @@
 /** What the module needs from the runtime, as data. */
 
-import { libcCandidates } from "../internal/ffi/libc.ts";
+import { libcCandidates, LIBSYSTEM } from "../internal/ffi/libc.ts";
 import { windowsNeeds } from "../internal/ffi/windows_paths.ts";
 import type { ModulePermissions, Need } from "../internal/permissions.ts";
 
@@ -26,6 +26,20 @@ export const permissions: ModulePermissions = {
       needs: [{ name: "run", command: "ip" }],
       wants: RESOLVER,
       summary: "sees everything, one process a reading",
+    },
+    {
+      backend: "routing-socket",
+      os: ["darwin"],
+      needs: [{ name: "ffi", path: LIBSYSTEM }],
+      wants: [],
+      summary: "sees everything at kernel speed, blocks no thread",
+    },
+    {
+      backend: "route-monitor",
+      os: ["darwin"],
+      needs: ["route", "ifconfig", "netstat", "scutil"].map((command) => ({ name: "run", command })),
+      wants: [{ name: "read", path: "/etc" }, { name: "read", path: "/var/run" }],
+      summary: "sees everything, name servers within six seconds of the network; five processes a reading",
     },
     {
       backend: "iphlpapi",
