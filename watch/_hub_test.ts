@@ -389,6 +389,26 @@ Deno.test("a better source is looked for now and then, and takes over without an
   await hub.release();
 });
 
+Deno.test("something better that was found is no reason to look for the best less often", async () => {
+  const clock = new FakeClock();
+  const [best, middle, last] = [
+    new Script("netlink", clock),
+    new Script("ip-monitor", clock),
+    new Script("poll", clock),
+  ];
+  best.broken = middle.broken = failure;
+  const hub = await ladder(clock, best, middle, last);
+  await clock.tickAsync(60_000);
+  assertEquals(hub.backend, "poll");
+  middle.broken = undefined;
+  await clock.tickAsync(6000);
+  assertEquals([hub.backend, hub.passed.map(({ backend }) => backend)], ["ip-monitor", ["netlink"]]);
+  best.broken = undefined;
+  await clock.tickAsync(6000);
+  assertEquals([hub.backend, middle.closed, last.closed], ["netlink", [1], [1]]);
+  await hub.release();
+});
+
 Deno.test("a worse source that takes over is told as a fallback", async () => {
   const clock = new FakeClock();
   const [best, last] = [new Script("netlink", clock), new Script("poll", clock)];
@@ -571,17 +591,20 @@ Deno.test("holders of the same options share a hub, which is closed with the las
   assertEquals([script.closed, openedHub(options)], [[1, 1], undefined]);
 });
 
-Deno.test("a hub that was closed before the second of two who waited for it could take it is opened again", async () => {
+Deno.test("a hub that was closed before one who waited for it could take it is opened again", async () => {
   const script = new Script();
   const options: HubOptions = { backend: "auto", pollInterval: 12_345, rungs: [script.rung] };
-  const first = acquireHub(options).then((hub) => hub.release());
+  const first = acquireHub(options);
+  // Right after the first took its hold, and before the second comes to it.
+  const closed = openedHub(options)?.then((hub) => hub.release());
   const second = acquireHub(options);
-  await first;
-  const hub = await second;
-  assertEquals(hub.retain(), true);
-  await hub.release();
-  await hub.release();
-  assertEquals(script.closed.includes(0), false);
+  const hubs = await Promise.all([first, second]);
+  await closed;
+  assertEquals([hubs[0] === hubs[1], hubs[1].retain()], [false, true]);
+  await hubs[1].release();
+  assertEquals(script.closed, [1, 0]);
+  await hubs[1].release();
+  assertEquals(script.closed, [1, 1]);
 });
 
 Deno.test("a hub that could not be opened is opened again for the next who asks", async () => {

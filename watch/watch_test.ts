@@ -216,6 +216,15 @@ Deno.test("grace for single events keeps a short loss of carrier from everybody"
   assertEquals(test.types(), ["change"]);
 });
 
+Deno.test("a watcher that is closed within a grace leaves no timer behind, however often it was read", async () => {
+  const test = await stage({ grace: { events: 500 } });
+  test.network.setInterface("eth0", { running: false });
+  test.network.setDns({ servers: [], search: ["a"] });
+  test.network.setDns({ servers: [], search: ["b"] });
+  await test.watcher.close();
+  assertEquals(test.clock.pending, 0);
+});
+
 Deno.test("one number stands for both kinds of grace", async () => {
   await using test = await stage({ grace: 0 });
   test.network.setInterface("eth0", { running: false });
