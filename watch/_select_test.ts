@@ -109,7 +109,9 @@ Deno.test("a backend that was not tried because a person would have been asked s
 
 Deno.test("the system's backends end with polling, each with what it needs", () => {
   const all = rungs();
-  const expected = Deno.build.os === "linux" ? ["netlink", "ip-monitor", "poll"] : ["poll"];
-  assertEquals(all.map(({ backend }) => backend), expected);
+  assertEquals(all.at(-1)?.backend, "poll");
+  if (Deno.build.os === "linux") {
+    assertEquals(all.map(({ backend }) => backend), ["netlink", "ip-monitor", "poll"]);
+  }
   assert(all.every(({ needs }) => needs.length > 0));
 });

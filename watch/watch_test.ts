@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { type FakeNetwork, fakeNetwork } from "../testing/fake_network.ts";
+import { startStunServer } from "../testing/stun_server.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { type Logger, setLogger, silentLogger } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { openedHub } from "./_hubs.ts";
 import { applyEvents, equalStates } from "./diff.ts";
-import type { NetworkChange } from "./events.ts";
+import type { ExternalEvent, NetworkChange } from "./events.ts";
 import { type NetworkWatcher, type WatcherEvent, watchNetwork, type WatchOptions } from "./watch.ts";
 
 interface Stage extends AsyncDisposable {
@@ -739,6 +740,51 @@ Deno.test("the loss of an address in use is asked for once, and its return with 
     ["none", []],
     ["required", ["IPv4 is back with another source address: 192.168.1.77"]],
   ]);
+});
+
+function nextExternal(watcher: NetworkWatcher): Promise<ExternalEvent> {
+  return new Promise((resolve) => {
+    const registration = watcher.on("externalchange", (event) => {
+      registration[Symbol.dispose]();
+      resolve(event);
+    });
+  });
+}
+
+Deno.test("the public address is asked for at the start and after a major change, and told when it differs", async () => {
+  await using server = await startStunServer({ mode: "liar" });
+  await using test = await stage({ external: { servers: [server.url], families: [4] } });
+  const first = await nextExternal(test.watcher);
+  const seen = { v4: { address: "203.0.113.66", agreed: 1, answered: 1 }, v6: null };
+  assertEquals([first.from, first.to, test.watcher.state.external], [null, seen, seen]);
+  await test.clock.tickAsync(150);
+  const [change] = test.changes();
+  assertEquals([change?.major, change?.events.map(({ type }) => type)], ["none", ["externalchange"]]);
+  // Nothing that is no major change makes it ask again.
+  test.network.setDns({ servers: [], search: ["a"] });
+  await test.clock.tickAsync(1000);
+  assertEquals([server.requests, test.watcher.state.external], [1, seen]);
+  server.mode = "honest";
+  test.network.setDefaultRoute(4, { interface: "eth0", gateway: "192.168.1.254" });
+  const second = nextExternal(test.watcher);
+  await test.clock.tickAsync(150);
+  assertEquals((await second).to?.v4?.address, "127.0.0.1");
+  assertEquals(server.requests, 2);
+});
+
+Deno.test("a watcher that is closed while it asks for the public address leaves nothing behind", async () => {
+  await using server = await startStunServer({ mode: "silent" });
+  const test = await stage({ external: { servers: [server.url], families: [4] } });
+  await server.received(1);
+  await test.watcher.close();
+  assertEquals([test.network.open, test.clock.pending], [0, 0]);
+});
+
+Deno.test("a server that cannot be read lets nothing open", async () => {
+  const network = fakeNetwork();
+  const external = { servers: ["not a server"] };
+  await assertRejects(() => watchNetwork({ source: network.source, external }), TypeError, "not a server");
+  assertEquals(network.open, 0);
 });
 
 Deno.test("two watchers of one network are told the same and are closed apart", async () => {
