@@ -169,7 +169,7 @@ function link(
   if (end > sockaddr.length) {
     throw new RouteSocketError(`link address of ${end} bytes in ${sockaddr.length}`);
   }
-  const name = new TextDecoder().decode(sockaddr.subarray(8, 8 + nameLength));
+  const [name = ""] = new TextDecoder().decode(sockaddr.subarray(8, 8 + nameLength)).split("\0", 1);
   return { name, mac: sockaddr.slice(8 + nameLength, end) };
 }
 
