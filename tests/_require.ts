@@ -19,6 +19,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: "iproute2",
   ldconfig: "libc-bin",
   mount: "mount",
+  npm: "npm",
   nsenter: "util-linux",
   ping: "iputils-ping",
   ps: "procps",
@@ -29,6 +30,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   tmux: "tmux",
   turnserver: "coturn",
   unshare: "util-linux",
+  wine: "wine wine64",
+  "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32",
   zsh: "zsh",
 };
 

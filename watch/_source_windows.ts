@@ -28,17 +28,13 @@ export interface WindowsSourceOptions extends Partial<Pick<NotifyOptions, "inter
 export async function openWindowsSource(
   events: SourceEvents,
   clock: Clock = systemClock,
-  options?: WindowsSourceOptions,
+  options: WindowsSourceOptions = {},
 ): Promise<Source> {
-  const { acquire = acquireWindows, internals } = options ?? {};
   await using stack = new AsyncDisposableStack();
+  const { acquire = acquireWindows, internals } = options;
   const windows = stack.use(acquire());
   const told = { changed: () => events.hint(), failed: (error: unknown) => events.failed(error) };
-  stack.use(
-    options || clock !== systemClock
-      ? await openNotifier(told, { clock, internals }, acquire())
-      : await shareNotifier(told),
-  );
+  stack.use(await shareNotifier(told, acquire, { clock, internals }));
   return new WindowsSource(windows, stack.move());
 }
 
@@ -69,45 +65,51 @@ class WindowsSource implements Source {
   }
 }
 
-/** One notifier for all sources, as each has a thread of a small pool waiting for it. */
+/** One notifier for all sources of the same libraries: each has a thread of a small pool waiting for it. */
 interface Shared {
   readonly listeners: Set<NotifyEvents>;
   readonly opened: Promise<AsyncDisposable>;
 }
 
-let shared: Shared | undefined;
+const shared = new Map<() => Windows, Shared>();
 
-async function shareNotifier(events: NotifyEvents): Promise<AsyncDisposable> {
-  const used = shared ??= openShared();
+async function shareNotifier(
+  events: NotifyEvents,
+  acquire: () => Windows,
+  options: NotifyOptions,
+): Promise<AsyncDisposable> {
+  const used = shared.get(acquire) ?? openShared(acquire, options);
+  shared.set(acquire, used);
   used.listeners.add(events);
   const release = async (): Promise<void> => {
     if (!used.listeners.delete(events) || used.listeners.size > 0) return;
-    forget(used);
+    forget(acquire, used);
     await (await used.opened)[Symbol.asyncDispose]();
   };
   try {
     await used.opened;
   } catch (error) {
-    forget(used);
+    forget(acquire, used);
     throw error;
   }
   return { [Symbol.asyncDispose]: release };
 }
 
 /** Whoever comes next gets a new one. */
-function forget(used: Shared): void {
-  if (shared === used) shared = undefined;
+function forget(acquire: () => Windows, used: Shared): void {
+  if (shared.get(acquire) === used) shared.delete(acquire);
 }
 
-function openShared(): Shared {
+function openShared(acquire: () => Windows, options: NotifyOptions): Shared {
   const listeners = new Set<NotifyEvents>();
-  const opened = openNotifier({
+  const open = async (): Promise<AsyncDisposable> => await openNotifier(events, options, acquire());
+  const events = {
     changed: () => listeners.forEach((one) => one.changed()),
-    failed(error) {
-      forget(used);
+    failed(error: unknown): void {
+      forget(acquire, used);
       listeners.forEach((one) => one.failed(error));
     },
-  }, { clock: systemClock });
-  const used = { listeners, opened };
+  };
+  const used: Shared = { listeners, opened: open() };
   return used;
 }

@@ -7,14 +7,7 @@
 
 import type { Clock, Timer } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
-import {
-  acquireWindows,
-  addressIn,
-  narrowString,
-  wideString,
-  type Windows,
-  windowsError,
-} from "../internal/ffi/windows.ts";
+import { addressIn, narrowString, wideString, type Windows, windowsError } from "../internal/ffi/windows.ts";
 
 /** What is told. */
 export interface NotifyEvents {
@@ -70,7 +63,7 @@ const KEYS = 2;
 export async function openNotifier(
   events: NotifyEvents,
   options: NotifyOptions,
-  windows: Windows = acquireWindows(),
+  windows: Windows,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   stack.use(windows);
@@ -126,7 +119,11 @@ function registerAll({ call }: Windows, event: bigint, stack: AsyncDisposableSta
 }
 
 function unsupported(operation: string, why: string): HoldfastError {
-  return new HoldfastError(`Cannot ${operation}: ${why}`, { code: "unsupported", operation });
+  return new HoldfastError(`Cannot ${operation}: ${why}`, {
+    code: "unsupported",
+    operation,
+    hint: 'Wine has no such notifications; the backend "poll" reads the same tables',
+  });
 }
 
 /** What a promise that has settled wins against. */

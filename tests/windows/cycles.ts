@@ -1,0 +1,54 @@
+/** Run under Wine: opens and closes the native source over and over, and counts the handles of the process. */
+
+import { systemClock } from "../../internal/clock.ts";
+import { openWindowsSource } from "../../watch/_source_windows.ts";
+import { windowsReader } from "../../watch/_read_windows.ts";
+import { Ears, notifying } from "./_notifying.ts";
+
+const kernel = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll", {
+  GetCurrentProcess: { parameters: [], result: "pointer" },
+  CreateEventW: { parameters: ["usize", "i32", "i32", "usize"], result: "usize" },
+  CloseHandle: { parameters: ["usize"], result: "i32" },
+  GetProcessHandleCount: { parameters: ["pointer", "buffer"], result: "i32" },
+});
+
+/** What the system counts, which is nothing under Wine 8; and there the lowest number that is free. */
+function handles(): readonly [counted: number, free: number] {
+  const count = new Uint32Array(1);
+  kernel.symbols.GetProcessHandleCount(kernel.symbols.GetCurrentProcess(), new Uint8Array(count.buffer));
+  const probe = kernel.symbols.CreateEventW(0n, 0, 0, 0n);
+  kernel.symbols.CloseHandle(probe);
+  return [count[0] ?? 0, Number(probe) / 4];
+}
+
+const [count = "100"] = Deno.args;
+const told = [];
+for (const internals of [true, false]) {
+  const windows = notifying();
+  const cycle = async (i: number): Promise<void> => {
+    const ears = new Ears();
+    const source = await openWindowsSource(ears, systemClock, { acquire: windows.acquire, internals });
+    if (i % 5 === 0) await source.read();
+    if (internals) {
+      windows.fire();
+      await ears.heard(1);
+    }
+    await source[Symbol.asyncDispose]();
+    if (ears.failures.length > 0) throw new Error(ears.failures.join());
+  };
+  // The pool of the runtime starts its threads, each with handles of its own, as it is used.
+  for (let i = 0; i < 20; i++) await cycle(i);
+  const before = handles();
+  for (let i = 0; i < Number(count); i++) await cycle(i);
+  told.push({ internals, before, after: handles(), registered: windows.registered });
+}
+// Where it cannot be opened nothing may be left either: Wine's own notifications are stubs.
+const before = handles();
+let refused = 0;
+for (let i = 0; i < Number(count); i++) {
+  await openWindowsSource(new Ears()).catch(() => refused++);
+  using reader = windowsReader();
+  if (i % 5 === 0) await reader.read();
+}
+told.push({ refused, before, after: handles(), registered: 0 });
+console.log(JSON.stringify(told));
