@@ -163,7 +163,8 @@ export class Observer implements AsyncDisposable {
   async #listening(): Promise<void> {
     let mtu = 65_536;
     while (this.events.length === 0) {
-      mtu = mtu === 65_536 ? 65_535 : 65_536;
+      // Never back to what it was: that would settle as no change at all.
+      mtu--;
       await ip(`link set lo mtu ${mtu}`);
       const patience = AbortSignal.timeout(50);
       await this.until("an event, for a while", () => this.events.length > 0 || patience.aborted, patience);
