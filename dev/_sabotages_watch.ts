@@ -6,6 +6,7 @@ const STUN = { file: "watch/_stun.ts", test: ["watch/_stun_test.ts"] };
 const VERDICT = { file: "watch/_external_verdict.ts", test: ["watch/_external_verdict_test.ts"] };
 const QUERY = { file: "watch/_external_query.ts", test: ["watch/external_test.ts"] };
 const WATCHER = { file: "watch/watch.ts", test: ["watch/watch_test.ts"] };
+const SETTLER = { file: "watch/_settle.ts", test: ["watch/watch_test.ts"] };
 const DIFF = { file: "watch/diff.ts", test: ["watch/diff_test.ts"] };
 const STATE = { file: "watch/state.ts", test: ["watch/state_test.ts"] };
 const HUB = { file: "watch/_hub.ts", test: ["watch/_hub_test.ts"] };
@@ -64,14 +65,14 @@ export const WATCH: readonly Sabotage[] = [
     replace: "const REPEATS = [250_000];",
   },
   {
-    ...WATCHER,
+    ...SETTLER,
     name: "watcher: a storm puts the settled change off for ever",
-    find: "Math.min(quiet, this.#batchSince + ceiling - now)",
+    find: "Math.min(quiet, this.#since + ceiling - now)",
     replace: "Math.min(quiet, quiet + ceiling - now * 0)",
     filter: "steady stream",
   },
   {
-    ...WATCHER,
+    ...SETTLER,
     name: "watcher: every event settles at once",
     find: "this.#settleIn(Math.max(0, Math",
     replace: "this.#settleIn(0 * Math.max(0, Math",

@@ -16,15 +16,15 @@
  * @module
  */
 
-export {
-  type BackendReport,
-  type GraceOptions,
-  type NetworkWatcher,
-  type OnlineOptions,
-  type WatcherEvent,
-  watchNetwork,
-  type WatchOptions,
-} from "./watch.ts";
+export { watchNetwork } from "./watch.ts";
+export type {
+  BackendReport,
+  GraceOptions,
+  NetworkWatcher,
+  OnlineOptions,
+  WatcherEvent,
+  WatchOptions,
+} from "./watcher.ts";
 export { type BackendStatus, probeBackends, snapshot, type SnapshotOptions } from "./snapshot.ts";
 export {
   type ExternalAddress,

@@ -3,131 +3,17 @@
 import { type Clock, holdProcess, systemClock, type Timer } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { Broadcast, type EventOf } from "../internal/events.ts";
-import type { Logger } from "../internal/log.ts";
 import { CarrierGrace } from "./_carrier.ts";
+import type { ExternalSchedule } from "./_external_schedule.ts";
 import type { Hub } from "./_hub.ts";
 import { acquireHub } from "./_hubs.ts";
 import { IdentityTracker } from "./_identity.ts";
-import { MajorJudge } from "./_major.ts";
-import { type ReaderName, type Reading, type SourceFactory, toState } from "./_reading.ts";
-import type { PassedOver } from "./_select.ts";
+import { type Reading, toState } from "./_reading.ts";
+import { Settler } from "./_settle.ts";
 import { asLastSeen, diffStates } from "./diff.ts";
-import type { ExternalSchedule } from "./_external_schedule.ts";
-import type { ExternalAddressOptions } from "./external.ts";
 import type { BackendName, NetworkChange, NetworkEvent } from "./events.ts";
-import { type Family, type Interface, isPlumbing, type NetworkState } from "./state.ts";
-
-/** How lost carrier is given time to come back, in milliseconds. */
-export interface GraceOptions {
-  /**
-   * Before single events and the state show it.
-   *
-   * @default {0}
-   */
-  readonly events?: number;
-  /**
-   * Before settled changes show it.
-   *
-   * @default {1000}
-   */
-  readonly settled?: number;
-}
-
-/** What {@linkcode watchNetwork} takes. */
-export interface WatchOptions {
-  /**
-   * How to watch: the best way that works, or one by name, which is then tried whatever the permissions say.
-   *
-   * @default {"auto"}
-   */
-  readonly backend?: BackendName | "auto";
-  /**
-   * Which interfaces count: `false` leaves one out as if it did not exist, `true` counts it fully, `undefined` counts
-   * it unless it is container plumbing, whose addresses raise no events of their own. A default route through an
-   * interface that is left out is no default route.
-   */
-  readonly filter?: (iface: Interface) => boolean | undefined;
-  /**
-   * Quiet time before a settled change, in milliseconds.
-   *
-   * @default {150}
-   */
-  readonly quiet?: number;
-  /**
-   * How long a settled change may be put off while the network does not become quiet, in milliseconds.
-   *
-   * @default {1000}
-   */
-  readonly ceiling?: number;
-  /** Time given to lost carrier; a number stands for both fields. */
-  readonly grace?: number | GraceOptions;
-  /** Asks STUN servers for the public addresses: at the start, after major changes and on a slow timer. */
-  readonly external?: ExternalAddressOptions;
-  /**
-   * Time between two readings of the `poll` backend, in milliseconds.
-   *
-   * @default {2000}
-   */
-  readonly pollInterval?: number;
-  /** A source of one's own in place of the system's, for tests: see `fakeNetwork()` in `@holdfast/net/testing`. */
-  readonly source?: SourceFactory;
-  /** Source of time, for tests. */
-  readonly clock?: Clock;
-  /** Where trouble is reported. */
-  readonly logger?: Logger;
-  /** Closes the watcher. */
-  readonly signal?: AbortSignal;
-}
-
-/** How a watcher sees the network. */
-export interface BackendReport {
-  /** The backend in use. */
-  readonly backend: BackendName;
-  /** What the network is read with. */
-  readonly reader: ReaderName;
-  /** The better backends that do not work here, and why. */
-  readonly passedOver: readonly PassedOver[];
-  /** The last failure of a backend, if there was one. */
-  readonly lastError?: unknown;
-}
-
-/** What to wait for. */
-export interface OnlineOptions {
-  /** The family that must be online; any, if none is given. */
-  readonly family?: Family;
-  /** Calls the wait off. */
-  readonly signal?: AbortSignal;
-}
-
-/** Everything that {@linkcode NetworkWatcher.on} and {@linkcode NetworkWatcher.subscribe} tell of. */
-export type WatcherEvent = NetworkEvent | NetworkChange;
-
-/** Watches the network until it is closed. Iterating gives settled changes; `events` gives single ones at once. */
-export interface NetworkWatcher extends AsyncIterable<NetworkChange>, AsyncDisposable {
-  /** The state of the network now. */
-  readonly state: NetworkState;
-  /** Single events, at kernel speed; each iteration has a queue of its own. */
-  readonly events: AsyncIterable<NetworkEvent>;
-  /** The backend in use. */
-  readonly backend: BackendName;
-  /** How the network is seen, and what stands in the way of seeing it better. */
-  readonly report: BackendReport;
-  /** Calls a handler for each event of a type (`"change"`: settled ones). Does not keep the process alive. */
-  on<T extends WatcherEvent["type"]>(
-    type: T,
-    handler: (event: EventOf<WatcherEvent, T>) => void,
-  ): Disposable;
-  /** Calls a handler for every event. Does not keep the process alive. */
-  subscribe(handler: (event: WatcherEvent) => void): Disposable;
-  /** Resolves when an address is usable, with a default route to go by. */
-  online(options?: OnlineOptions): Promise<void>;
-  /** Reads the network anew, for a caller who knows that something happened. */
-  refresh(): Promise<NetworkState>;
-  /** Like `refresh()`, without waiting for it. */
-  wake(): void;
-  /** Ends all iterations, and lets go of everything. Safe twice. */
-  close(): Promise<void>;
-}
+import { isPlumbing, type NetworkState } from "./state.ts";
+import type { BackendReport, NetworkWatcher, OnlineOptions, WatcherEvent, WatchOptions } from "./watcher.ts";
 
 /**
  * Watches the network.
@@ -220,22 +106,15 @@ class Watcher implements NetworkWatcher {
   readonly #waiters = new Set<() => void>();
   readonly #grace = new CarrierGrace();
   readonly #identity = new IdentityTracker();
-  readonly #judge: MajorJudge;
+  readonly #settler: Settler;
   #external: ExternalSchedule | undefined;
   /** The state as read, without grace. */
   #raw: NetworkState;
   #state: NetworkState;
-  #settled: NetworkState;
-  /** What single events, and settled changes, have told until now: the states, with what they could not see as seen last. */
+  /** What single events have told until now: the state, with what it could not see as seen last. */
   #told: NetworkState;
-  #toldSettled: NetworkState;
   /** Whether differences are being published. */
   #showing = false;
-  /** Events of the batch that no difference of states can show. */
-  #extras: NetworkEvent[] = [];
-  /** When the batch began, on the monotonic clock. */
-  #batchSince: number | null = null;
-  #settling: Timer | undefined;
   #expiring: Timer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -245,22 +124,27 @@ class Watcher implements NetworkWatcher {
     this.#times = times;
     this.#clock = options.clock ?? systemClock;
     this.#raw = this.#filtered(hub.reading, null);
-    this.#state =
-      this.#settled =
-      this.#told =
-      this.#toldSettled =
-        this.#raw;
+    this.#state = this.#told = this.#raw;
     this.#grace.note(this.#raw.interfaces, this.#clock.monotonic());
     this.#identity.update({ ...hub.reading, ...this.#raw });
-    this.#judge = new MajorJudge(this.#settled);
     const { logger, clock = systemClock, signal } = options;
     this.#single = new Broadcast<NetworkEvent>({ resync: () => this.#resync(), logger, clock });
     this.#changes = new Broadcast<NetworkChange>({
-      resync: () => this.#missed(),
+      resync: () => this.#settler.missed(),
       logger,
       clock,
       capacity: 64,
     });
+    this.#settler = this.#stack.use(
+      new Settler(this.#raw, {
+        clock,
+        quiet: times.quiet,
+        ceiling: times.ceiling,
+        view: () => this.#grace.view(this.#raw, this.#clock.monotonic(), times.settled),
+        differences: (before, after) => this.#differences(before, after),
+        publish: (change) => this.#publishChange(change),
+      }),
+    );
     this.#stack.use(hub.subscribe({
       reading: (reading) => this.#onReading(reading),
       backend: (reason, detail) =>
@@ -372,7 +256,6 @@ class Watcher implements NetworkWatcher {
   async #close(): Promise<void> {
     // Synchronously, so that nothing is told after close() was called.
     this.#stack.dispose();
-    this.#settling?.cancel();
     this.#expiring?.cancel();
     this.#single.end();
     this.#changes.end();
@@ -429,7 +312,7 @@ class Watcher implements NetworkWatcher {
     this.#expiring?.cancel();
     this.#expiring = due === null ? undefined : this.#clock.after(due, () => this.#show(this.#raw));
     for (const event of events) this.#single.publish(event);
-    if (events.length > 0) this.#settleLater();
+    if (events.length > 0) this.#settler.later();
   }
 
   #differences(before: NetworkState, after: NetworkState): NetworkEvent[] {
@@ -445,68 +328,16 @@ class Watcher implements NetworkWatcher {
   #note(event: NetworkEvent): void {
     if (this.#closing) return;
     this.#single.publish(event);
-    this.#extras.push(event);
-    this.#settleLater();
+    this.#settler.later(event);
   }
 
-  /** Puts the settled change off until it is quiet, but not beyond the ceiling. */
-  #settleLater(): void {
-    const { quiet, ceiling } = this.#times;
-    const now = this.#clock.monotonic();
-    this.#batchSince ??= now;
-    this.#settleIn(Math.max(0, Math.min(quiet, this.#batchSince + ceiling - now)));
-  }
-
-  #settleIn(delay: number): void {
-    this.#settling?.cancel();
-    // A handler may have closed the watcher.
-    if (this.#closing) return;
-    this.#settling = this.#clock.after(delay, () => this.#settle());
-  }
-
-  #settle(): void {
-    this.#batchSince = null;
-    this.#settling = undefined;
-    const { state: next, due } = this.#grace.view(this.#raw, this.#clock.monotonic(), this.#times.settled);
-    if (due !== null) this.#settleIn(due);
-    const previous = this.#settled;
-    const differences = this.#differences(this.#toldSettled, next);
-    this.#toldSettled = asLastSeen(this.#toldSettled, next);
-    const events = [...this.#extras, ...differences];
-    this.#extras = [];
-    if (differences.length === 0 && !events.some(({ type }) => type === "identitychange")) return;
-    this.#settled = next;
-    const { major, reasons } = this.#judge.judge(next, events);
-    const change: NetworkChange = {
-      type: "change",
-      at: this.#clock.now(),
-      previous,
-      next,
-      events,
-      major,
-      reasons,
-    };
+  #publishChange(change: NetworkChange): void {
     this.#changes.publish(change);
-    if (major !== "none" && !this.#closing) this.#external?.refresh();
+    if (change.major !== "none" && !this.#closing) this.#external?.refresh();
   }
 
   #resync(): NetworkEvent {
     return { type: "resync", at: this.#clock.now(), state: this.#state };
-  }
-
-  /** What a reader of settled changes gets in place of those it was too slow for. */
-  #missed(): NetworkChange {
-    const state = this.#settled;
-    const at = this.#clock.now();
-    return {
-      type: "change",
-      at,
-      previous: state,
-      next: state,
-      events: [{ type: "resync", at, state }],
-      major: "required",
-      reasons: ["changes were missed: the reader was too slow"],
-    };
   }
 }
 

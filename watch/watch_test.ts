@@ -8,7 +8,8 @@ import type { NetworkView } from "../internal/network_view.ts";
 import { openedHub } from "./_hubs.ts";
 import { applyEvents, equalStates } from "./diff.ts";
 import type { ExternalEvent, NetworkChange } from "./events.ts";
-import { type NetworkWatcher, type WatcherEvent, watchNetwork, type WatchOptions } from "./watch.ts";
+import { watchNetwork } from "./watch.ts";
+import type { NetworkWatcher, WatcherEvent, WatchOptions } from "./watcher.ts";
 
 interface Stage extends AsyncDisposable {
   readonly network: FakeNetwork;
