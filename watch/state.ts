@@ -167,6 +167,9 @@ export function onlineFamilies(
 const CONTAINER_NAME =
   /^(docker\d|docker_gwbridge|br-[0-9a-f]{12}|virbr\d|vmnet\d|cni\d|cni-podman\d|podman\d|lxcbr\d|lxdbr\d|incusbr\d|flannel|cali|cilium|kube-|nerdctl)/;
 
+/** What macOS keeps for itself: the radio of AirDrop, and the way to the coprocessor. */
+const MACOS_NAME = /^(awdl|llw|anpi)\d/;
+
 /** Whether an address is meant for traffic beyond its link, be it usable yet or not. */
 function isRoutable(address: Address): boolean {
   return address.scope === "global" || address.scope === "site";
@@ -174,7 +177,7 @@ function isRoutable(address: Address): boolean {
 
 /**
  * Whether an interface is container plumbing: a veth end, a bridge or a port of a bridge with no address beyond its
- * link, or what a container runtime made by name - unless a default route leads through it.
+ * link, or what a container runtime or macOS made by name - unless a default route leads through it.
  */
 export function isPlumbing(
   iface: Interface,
@@ -182,7 +185,7 @@ export function isPlumbing(
 ): boolean {
   const { v4, v6 } = state.defaultRoute;
   if (v4?.interface === iface.name || v6?.interface === iface.name) return false;
-  if (CONTAINER_NAME.test(iface.name)) return true;
+  if (CONTAINER_NAME.test(iface.name) || MACOS_NAME.test(iface.name)) return true;
   if (iface.kind !== "veth" && iface.kind !== "bridge" && !isBridgePort(iface, state)) return false;
   return !iface.addresses.some(isRoutable);
 }
