@@ -74,6 +74,33 @@ export function mutate(random: Random, input: Uint8Array, others: readonly Uint8
 }
 
 /**
+ * Puts something odd into one place of some JSON, takes the place away, or doubles it.
+ *
+ * @param random Where chance comes from.
+ * @param value What is changed; it stays as it is.
+ * @param odd Values that stand where others are expected.
+ */
+export function spoil(random: Random, value: unknown, odd: readonly unknown[]): unknown {
+  const isList = Array.isArray(value);
+  const keys = typeof value === "object" && value !== null ? Object.keys(value) : [];
+  if (keys.length === 0 || random.below(6) === 0) return random.one(odd);
+  const key = random.one(keys);
+  const inside = value as Record<string, unknown>;
+  switch (random.below(8)) {
+    case 0:
+      return isList
+        ? value.filter((_, n) => n !== Number(key))
+        : Object.fromEntries(Object.entries(inside).filter(([other]) => other !== key));
+    case 1:
+      return isList ? [...value, random.one(value)] : { ...inside, [random.one(keys)]: inside[key] };
+    default: {
+      const changed = spoil(random, inside[key], odd);
+      return isList ? value.with(Number(key), changed) : { ...inside, [key]: changed };
+    }
+  }
+}
+
+/**
  * Feeds inputs to a parser, and counts how it ended by the names that `run` gives.
  *
  * An error that `run` lets through names the seed and the input; so does an input that takes longer than a second.
@@ -108,5 +135,7 @@ export function fuzz<T>(
 }
 
 function show(input: unknown): string {
-  return input instanceof Uint8Array ? input.toHex() : JSON.stringify(input);
+  const plain = (value: unknown): unknown =>
+    value instanceof Uint8Array ? value.toHex() : typeof value === "bigint" ? `${value}` : value;
+  return JSON.stringify(plain(input), (_, value) => plain(value));
 }

@@ -5,7 +5,7 @@ import { formatIp, parseIp } from "../internal/ip.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { type IpReading, parseIpBatch } from "../watch/_ip_json.ts";
 import { PROBE, toState } from "../watch/_reading.ts";
-import { fuzz, mutate, type Random } from "./_fuzz.ts";
+import { fuzz, mutate, type Random, spoil } from "./_fuzz.ts";
 import { ipOutput, SCENES } from "./_recordings.ts";
 import { scale } from "./_require.ts";
 
@@ -50,27 +50,6 @@ const ODD: readonly unknown[] = [
   ["UP"],
 ];
 
-/** Puts something odd into one place of some JSON, takes the place away, or doubles it. */
-function spoil(random: Random, value: unknown): unknown {
-  const isList = Array.isArray(value);
-  const keys = typeof value === "object" && value !== null ? Object.keys(value) : [];
-  if (keys.length === 0 || random.below(6) === 0) return random.one(ODD);
-  const key = random.one(keys);
-  const inside = value as Record<string, unknown>;
-  switch (random.below(8)) {
-    case 0:
-      return isList
-        ? value.filter((_, n) => n !== Number(key))
-        : Object.fromEntries(Object.entries(inside).filter(([other]) => other !== key));
-    case 1:
-      return isList ? [...value, random.one(value)] : { ...inside, [random.one(keys)]: inside[key] };
-    default: {
-      const changed = spoil(random, inside[key]);
-      return isList ? value.with(Number(key), changed) : { ...inside, [key]: changed };
-    }
-  }
-}
-
 function anyOutput(random: Random): string {
   switch (random.below(10)) {
     case 0:
@@ -85,7 +64,7 @@ function anyOutput(random: Random): string {
       const lines = random.one(recorded).split("\n").filter((line) => line !== "");
       for (let left = random.one([1, 1, 2, 4]); left > 0 && lines.length > 0; left--) {
         const at = random.below(lines.length);
-        lines[at] = JSON.stringify(spoil(random, JSON.parse(lines[at] || "[]")));
+        lines[at] = JSON.stringify(spoil(random, JSON.parse(lines[at] || "[]"), ODD));
         if (random.below(8) === 0) lines.splice(random.below(lines.length), 1);
         if (random.below(8) === 0) lines.push(random.one(recorded).split("\n").at(random.below(5)) ?? "");
       }
