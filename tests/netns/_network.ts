@@ -162,7 +162,9 @@ export class Observer implements AsyncDisposable {
   /** Waits until the tool has begun to listen, of which it says nothing: until a change shows. */
   async #listening(): Promise<void> {
     let mtu = 65_536;
+    const end = performance.now() + PATIENCE;
     while (this.events.length === 0) {
+      if (performance.now() > end) throw new Error("Waited in vain for the tool to hear of anything");
       // Never back to what it was: that would settle as no change at all.
       mtu--;
       await ip(`link set lo mtu ${mtu}`);
