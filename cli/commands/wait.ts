@@ -151,17 +151,22 @@ function checkFamily({ hostname }: Endpoint, family: Family | undefined): void {
   );
 }
 
-async function tell(line: WaitLine, { json, emit, print, complain, style }: Context): Promise<number> {
+async function tell(
+  line: WaitLine,
+  { values, json, emit, print, complain, style }: Context,
+): Promise<number> {
   const what = line.target ?? "the network";
-  const time = formatDuration(line.waited);
   if (json) await emit(line);
   if (line.reached) {
     const how = line.address === null ? line.families.map(familyName).join(" and ") : printable(line.address);
     if (!json) {
+      const time = formatDuration(line.waited);
       await print(`${style.good(line.target ? `${what} answers` : "online")} (${how}), after ${time}`);
     }
     return EXIT.fine;
   }
+  // The time that was given, not the one it took to notice that it was over.
+  const time = formatDuration(values.number("timeout") ?? line.waited);
   await complain(`Cannot reach ${what} within ${time}: ${printable(line.reason ?? "")}`);
   return EXIT.timeout;
 }
