@@ -1,8 +1,8 @@
 /** A made-up Mac: libSystem on a network that is data. */
 
 import { HoldfastError } from "../internal/errors.ts";
-import type { LibSystem, LibSystemCalls } from "../internal/ffi/libsystem_darwin.ts";
-import type { Machine } from "../watch/_source_darwin.ts";
+import type { LibSystem, LibSystemCalls } from "../internal/ffi/libsystem.ts";
+import type { Machine } from "../watch/_source_routing_socket.ts";
 import {
   addressMessage,
   bytesOf,

@@ -5,7 +5,7 @@ import { HoldfastError } from "../internal/errors.ts";
 import { formatIp, parseIp } from "../internal/ip.ts";
 import { diffStates } from "../watch/diff.ts";
 import { parseIfconfig } from "../watch/_ifconfig.ts";
-import { DarwinReader } from "../watch/_read_darwin.ts";
+import { SysctlReader } from "../watch/_read_sysctl.ts";
 import { toState } from "../watch/_reading.ts";
 import {
   parseAddress,
@@ -17,7 +17,7 @@ import {
 } from "../watch/_route_socket.ts";
 import { isRouteNews, parseGatewayMac, parseRouteGet } from "../watch/_route_text.ts";
 import { parseScutilDns } from "../watch/_scutil.ts";
-import { isNews } from "../watch/_source_darwin.ts";
+import { isNews } from "../watch/_source_routing_socket.ts";
 import { FakeMac, HOME, type MacNetwork } from "./_darwin.ts";
 import {
   addressMessage,
@@ -165,7 +165,7 @@ Deno.test("a reading of any tables and answers is a whole state, or refused by a
       // The table's size is asked first; one that then is larger than the room for it would be asked for again.
       if (odd < 2) mac.table = (what, table) => what === [6, 2][odd] ? bytes(table) : table;
       if (odd === 2) mac.answer = (seq) => [bytes(routeMessage(4, V4, { pid: Deno.pid, seq }))];
-      using reader = new DarwinReader(mac.system());
+      using reader = new SysctlReader(mac.system());
       const state = toState(reader.read());
       assertEquals(diffStates(state, structuredClone(state)), []);
     }, HoldfastError));

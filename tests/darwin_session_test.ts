@@ -5,7 +5,7 @@ import { FakeClock } from "../testing/fake_clock.ts";
 import { silentLogger } from "../internal/log.ts";
 import { applyEvents, equalStates } from "../watch/diff.ts";
 import type { NetworkEvent } from "../watch/events.ts";
-import { openRoutingSocketSource } from "../watch/_source_darwin.ts";
+import { openRoutingSocketSource } from "../watch/_source_routing_socket.ts";
 import { type NetworkWatcher, watchNetwork } from "../watch/mod.ts";
 import { FakeMac, HOME, type MacNetwork } from "./_darwin.ts";
 import { addressMessage, type MacInterface, message, routeMessage, struct } from "./_darwin_bytes.ts";

@@ -57,8 +57,8 @@ const DARWIN = (): Rung[] => [
   {
     backend: "routing-socket",
     needs: [{ name: "ffi", path: LIBSYSTEM }],
-    open: async (events) => (await import("./_source_darwin.ts")).openRoutingSocketSource(events),
-    reader: async () => (await import("./_read_darwin.ts")).sysctlReader(),
+    open: async (events) => (await import("./_source_routing_socket.ts")).openRoutingSocketSource(events),
+    reader: async () => (await import("./_read_sysctl.ts")).sysctlReader(),
   },
   {
     backend: "route-monitor",

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HoldfastError } from "../internal/errors.ts";
 import { FakeMac, HOME, ROUTER_MAC } from "../tests/_darwin.ts";
+import { requires } from "../tests/_require.ts";
 import {
   addressMessage,
   joined,
@@ -9,7 +10,7 @@ import {
   routeMessage,
   struct,
 } from "../tests/_darwin_bytes.ts";
-import { isNews, openRoutingSocketSource } from "./_source_darwin.ts";
+import { isNews, openRoutingSocketSource } from "./_source_routing_socket.ts";
 import type { Source, SourceEvents } from "./_reading.ts";
 
 /** Events as words. */
@@ -235,7 +236,7 @@ Deno.test("news is told from noise by type, flags and destination", () => {
 
 Deno.test({
   name: "on macOS itself the source opens, reads, and closes",
-  ignore: Deno.build.os !== "darwin",
+  ...requires({ os: ["darwin"] }),
   async fn() {
     const { told, events } = recorder();
     const source = openRoutingSocketSource(events);

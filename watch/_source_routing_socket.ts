@@ -7,9 +7,9 @@
  */
 
 import { HoldfastError } from "../internal/errors.ts";
-import { acquireLibSystem, ERRNO, type LibSystem, systemError } from "../internal/ffi/libsystem_darwin.ts";
+import { acquireLibSystem, ERRNO, type LibSystem, systemError } from "../internal/ffi/libsystem.ts";
 import { formatIp } from "../internal/ip.ts";
-import { DarwinReader, openRouteSocket, RouteReceiver } from "./_read_darwin.ts";
+import { openRouteSocket, RouteReceiver, SysctlReader } from "./_read_sysctl.ts";
 import type { Reading, Source, SourceEvents } from "./_reading.ts";
 import {
   parseRoute,
@@ -71,7 +71,7 @@ export function openRoutingSocketSource(events: SourceEvents, machine: Machine =
   const stack = new DisposableStack();
   try {
     const system = stack.use(machine.acquire());
-    const reader = stack.use(new DarwinReader(system));
+    const reader = stack.use(new SysctlReader(system));
     const fd = stack.adopt(openRouteSocket(system), (fd) => void system.call.close(fd));
     const size = new Uint8Array(new Uint32Array([RECEIVE_BUFFER]).buffer);
     // Refused above the system's limit; a smaller one only overflows sooner.
@@ -135,7 +135,7 @@ class RoutingSocketSource implements Source {
   readonly backend = "routing-socket";
   readonly reader = "sysctl";
   readonly #system: LibSystem;
-  readonly #reader: DarwinReader;
+  readonly #reader: SysctlReader;
   readonly #monitor: RouteReceiver;
   readonly #posts: readonly Post[];
   readonly #events: SourceEvents;
@@ -146,7 +146,7 @@ class RoutingSocketSource implements Source {
   constructor(
     system: LibSystem,
     fd: number,
-    reader: DarwinReader,
+    reader: SysctlReader,
     posts: readonly Post[],
     events: SourceEvents,
   ) {

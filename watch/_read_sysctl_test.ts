@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { HoldfastError } from "../internal/errors.ts";
 import { FakeMac, HOME } from "../tests/_darwin.ts";
 import { routeMessage } from "../tests/_darwin_bytes.ts";
-import { DarwinReader, openRouteSocket, sysctlReader } from "./_read_darwin.ts";
+import { openRouteSocket, SysctlReader, sysctlReader } from "./_read_sysctl.ts";
 import { type Reading, toState } from "./_reading.ts";
 
 function read(mac: FakeMac): Reading {
@@ -75,7 +75,7 @@ Deno.test("a kernel that does not know the silent question is asked aloud from t
     "look up 4",
   ]);
   const error = assertThrows(() => {
-    using reader = new DarwinReader(mac.system());
+    using reader = new SysctlReader(mac.system());
     mac.fails.write = [1, 1];
     reader.read();
   }, HoldfastError);

@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { HoldfastError } from "../errors.ts";
-import {
-  acquireLibSystem,
-  ERRNO,
-  type LibSystem,
-  readFile,
-  SYMBOLS,
-  systemError,
-} from "./libsystem_darwin.ts";
+import { requires } from "../../tests/_require.ts";
+import { acquireLibSystem, ERRNO, type LibSystem, readFile, SYMBOLS, systemError } from "./libsystem.ts";
 
 const { fixed, x86_64, aarch64 } = SYMBOLS;
 /** The variadic functions of libSystem that are called, and how many of their arguments are fixed (fcntl(2), ioctl(2)). */
@@ -50,7 +44,7 @@ Deno.test("an error of the system is told by its name and its number", () => {
 
 Deno.test({
   name: "where there is no libSystem the error says so, and what to do",
-  ignore: Deno.build.os === "darwin",
+  ...requires({ os: ["linux", "windows"] }),
   fn() {
     const error = assertThrows(acquireLibSystem, HoldfastError, "Cannot open libSystem: ");
     assertEquals([error.code, error.hint?.includes('"route-monitor"')], ["unsupported", true]);
@@ -59,7 +53,7 @@ Deno.test({
 
 Deno.test({
   name: "on macOS itself libSystem opens, numbers errors, and reads files",
-  ignore: Deno.build.os !== "darwin",
+  ...requires({ os: ["darwin"] }),
   fn() {
     using system = acquireLibSystem();
     assertEquals([system.call.close(-1), system.errno()], [-1, ERRNO.EBADF]);

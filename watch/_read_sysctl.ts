@@ -1,13 +1,7 @@
 /** Reads the network from macOS's tables: sysctl(3) for interfaces and neighbours, a routing socket for the way out. */
 
 import { HoldfastError } from "../internal/errors.ts";
-import {
-  acquireLibSystem,
-  ERRNO,
-  type LibSystem,
-  readFile,
-  systemError,
-} from "../internal/ffi/libsystem_darwin.ts";
+import { acquireLibSystem, ERRNO, type LibSystem, readFile, systemError } from "../internal/ffi/libsystem.ts";
 import { parseIp } from "../internal/ip.ts";
 import {
   type AddressState,
@@ -59,7 +53,7 @@ const BUFFER = 16 * 1024;
 export function sysctlReader(acquire: () => LibSystem = acquireLibSystem): Reader {
   const stack = new DisposableStack();
   try {
-    const reader = stack.use(new DarwinReader(stack.use(acquire())));
+    const reader = stack.use(new SysctlReader(stack.use(acquire())));
     const owned = stack.move();
     return { name: "sysctl", read: () => reader.read(), [Symbol.dispose]: () => owned.dispose() };
   } catch (error) {
@@ -118,7 +112,7 @@ export function readDnsBySystem(system: LibSystem): DnsConfig | null {
 }
 
 /** Reads everything. */
-export class DarwinReader implements Disposable {
+export class SysctlReader implements Disposable {
   readonly #system: LibSystem;
   /** A socket to ask the interfaces by. */
   readonly #fd: number;
