@@ -37,7 +37,8 @@ interface Lab {
 
 /** Mounts a directory of the test's own over another one, for as long as it is held. */
 async function mounted(directory: string): Promise<AsyncDisposable> {
-  const own = await Deno.makeTempDir({ prefix: "holdfast-dns-" });
+  // The namespace's own, so that it is gone with it even where the test is killed.
+  const own = await Deno.makeTempDir({ dir: "/run", prefix: "holdfast-dns-" });
   // Without it some systems do not find the libraries of the programs that the test runs.
   await Deno.copyFile(`${directory}/ld.so.cache`, `${own}/ld.so.cache`).catch(unlessMissing);
   await call("mount", ["--bind", own, directory]);
@@ -59,8 +60,8 @@ async function inLab(
   prepare: () => Promise<void>,
   work: (lab: Lab) => Promise<void>,
 ): Promise<void> {
-  await using _run = await mounted("/run");
   await using _etc = await mounted("/etc");
+  await using _run = await mounted("/run");
   await prepare();
   // So long an interval shows that what is seen is the files' change, not the next reading.
   await using observer = await Observer.open({ backend, pollInterval: 60_000, quiet: 75 });
