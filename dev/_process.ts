@@ -79,11 +79,16 @@ export function killAll(): void {
   for (const pid of running) killGroup(pid);
 }
 
-/** Has the programs ended with this process when it is interrupted. */
-export function killAllOnSignal(): void {
+/**
+ * Has the programs ended with this process when it is interrupted.
+ *
+ * @param folder A temporary folder that is to go as well.
+ */
+export function killAllOnSignal(folder?: string): void {
   for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       killAll();
+      if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
       Deno.exit(signal === "SIGTERM" ? 143 : 130);
     });
   }

@@ -39,7 +39,13 @@ interface Verdict {
 async function runTests(copy: string, { test, filter }: Sabotage): Promise<Verdict> {
   const args = ["run", "-A", "dev/test.ts", `--bound=${BOUND}`, ...test];
   if (filter !== undefined) args.push(`--filter=${filter}`);
-  const { ok, stdout, output } = await run(Deno.execPath(), { args, cwd: copy, bound: 5 * BOUND * 1000 });
+  const env = { TMPDIR: `${copy}/../tmp` };
+  const { ok, stdout, output } = await run(Deno.execPath(), {
+    args,
+    cwd: copy,
+    env,
+    bound: 5 * BOUND * 1000,
+  });
   const nothing = stdout.includes("Nothing ran.") ? "no test ran" : undefined;
   const types = stdout.includes("types and downloads: types and downloads")
     ? "it has wrong types"
@@ -48,11 +54,12 @@ async function runTests(copy: string, { test, filter }: Sabotage): Promise<Verdi
 }
 
 async function main(names: readonly string[]): Promise<number> {
-  killAllOnSignal();
   const wanted = SABOTAGES.filter(({ name }) =>
     names.length === 0 || names.some((part) => name.includes(part))
   );
-  const copy = await Deno.makeTempDir({ prefix: "holdfast-sabotage-" });
+  const temp = await Deno.makeTempDir({ prefix: "holdfast-sabotage-" });
+  const copy = `${temp}/repository`;
+  killAllOnSignal(temp);
   /** The tests known to be green without a sabotage. */
   const green = new Map<string, Verdict>();
   let failed = 0;
@@ -61,6 +68,8 @@ async function main(names: readonly string[]): Promise<number> {
     console.log(`FAILED ${name}: ${why}\n${output.trim()}`);
   };
   try {
+    // A run that has to be killed cannot tidy up after itself.
+    await Deno.mkdir(`${temp}/tmp`);
     await copyRepository(copy);
     for (const sabotage of wanted) {
       const key = JSON.stringify([sabotage.test, sabotage.filter]);
@@ -80,7 +89,7 @@ async function main(names: readonly string[]): Promise<number> {
       else console.log(`red    ${sabotage.name}`);
     }
   } finally {
-    await Deno.remove(copy, { recursive: true });
+    await Deno.remove(temp, { recursive: true });
   }
   console.log(`\n${wanted.length - failed} sabotages noticed, ${failed} not`);
   return wanted.length > 0 && failed === 0 ? 0 : 1;

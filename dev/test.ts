@@ -240,9 +240,9 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const options = parseOptions(args);
-  killAllOnSignal();
   const start = performance.now();
   const temp = await Deno.makeTempDir({ prefix: "holdfast-test-" });
+  killAllOnSignal(temp);
   try {
     const here = fileSystemPath(ROOT);
     const root = options.std === undefined ? here : await stage(options.std, temp);
