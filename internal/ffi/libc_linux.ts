@@ -3,6 +3,7 @@
 import { HoldfastError } from "../errors.ts";
 import { openLibc } from "./libc.ts";
 import { closeOrphans } from "./orphans.ts";
+import { type Held, shareLibrary } from "./shared.ts";
 
 // Results of type ssize_t are declared i32: what is read never exceeds a buffer of ours, and an i32 needs no bigint.
 // The variadic ones (fcntl, open) are called in their fixed form, as x86-64 and AArch64 Linux allow.
@@ -100,18 +101,19 @@ export interface LibcCalls {
   clock_gettime(clock: number, into: Bytes): number;
 }
 
-/** The C library, opened once per isolate and shared; each user has a hold on it. */
-export interface Libc extends Disposable {
-  /** The functions. */
-  readonly call: LibcCalls;
-  /** The error number of the last call that failed; read it before any other call. */
-  errno(): number;
-  /** Returns a result that is not negative, or throws with the error number in words. */
-  check(result: number, operation: string): number;
-}
+/** A hold on the C library, which is opened once per isolate. */
+export type Libc = Held<LibcCalls>;
 
-let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
-let users = 0;
+const share = shareLibrary<LibcCalls>(() => {
+  const library = openLibc(SYMBOLS);
+  const { symbols } = library;
+  return {
+    call: symbols,
+    errnoPlace: symbols.__errno_location(),
+    copy: (to, from, size) => symbols.memcpy(to, from, size),
+    close: () => library.close(),
+  };
+}, systemError);
 
 /**
  * Opens the C library, or takes a further hold on it. The last one to let go closes it.
@@ -121,35 +123,9 @@ let users = 0;
  * @throws {HoldfastError} `unsupported` where there is none.
  */
 export function acquireLibc(): Libc {
-  const first = library === undefined;
-  library ??= openLibc(SYMBOLS);
-  users++;
-  const { symbols } = library;
-  const word = new Int32Array(1);
-  const bytes = new Uint8Array(word.buffer);
-  // The place is fixed per thread, and an isolate stays on its own: asking once keeps calls between failure and reading few.
-  const place = symbols.__errno_location();
-  let held = true;
-  const libc: Libc = {
-    call: symbols,
-    errno() {
-      symbols.memcpy(bytes, place, 4n);
-      return word[0] ?? 0;
-    },
-    check(result, operation) {
-      if (result >= 0) return result;
-      throw systemError(libc.errno(), operation);
-    },
-    [Symbol.dispose]() {
-      if (!held) return;
-      held = false;
-      if (--users > 0) return;
-      library?.close();
-      library = undefined;
-    },
-  };
-  if (first) closeOrphans(libc);
-  return libc;
+  const { held, first } = share();
+  if (first) closeOrphans(held);
+  return held;
 }
 
 /**
