@@ -47,7 +47,10 @@ function watching(backend: string, code: string): string {
     import { watchNetwork } from "#/watch/mod.ts";
     const watcher = await watchNetwork({ backend: "${backend}", pollInterval: 100 });
     console.log("watching");
-    ${code}
+    // Not awaited up here: a module that waits keeps its process alive by itself.
+    void (async () => {
+      ${code}
+    })();
   `;
 }
 
