@@ -21,9 +21,10 @@ import type { BackendReport, NetworkWatcher, OnlineOptions, WatcherEvent, WatchO
  * Every published state is one complete reading, and events are the difference of two of them, so a lost message never
  * loses a change. Watchers of a process share one source.
  *
- * Permissions: `--allow-ffi` (the C library: backend `netlink`), or `--allow-run=ip` (`ip-monitor`), or
+ * Permissions on Linux: `--allow-ffi` (the C library: backend `netlink`), or `--allow-run=ip` (`ip-monitor`), or
  * `--allow-sys=networkInterfaces` (`poll`, which sees addresses only); `--allow-read=/etc,/run/systemd/resolve` lets
- * the latter two see the resolver; `external` needs `--allow-net` for its servers.
+ * the latter two see the resolver. On macOS and Windows likewise: the system's libraries, or its tools, or `poll`, as
+ * `permissions` lists them. `external` needs `--allow-net` for its servers.
  *
  * @param options How to watch.
  * @returns The watcher, with its first state.
