@@ -12,7 +12,7 @@ import {
   foreignAddress,
 } from "../tests/_windows_tables.ts";
 import { readWindows, type WindowsBytes, windowsReader } from "./_read_windows.ts";
-import { bestRoute, toReading } from "./_windows_reading.ts";
+import { bestRoute } from "./_windows_reading.ts";
 import {
   parseAdapters,
   parseIfTable,
@@ -347,9 +347,4 @@ Deno.test("tables with rows missing, too many rows or broken lists are refused",
   assertThrows(() => parseAdapters({ base, bytes }), WindowsTableError, "a pointer to offset");
   next(base - 8n);
   assertThrows(() => parseAdapters({ base, bytes }), WindowsTableError, "a pointer to offset -8");
-});
-
-Deno.test("what was read at one moment carries that moment", () => {
-  const facts = { adapters: [], links: [], neighbours: [], routes: { v4: null, v6: null } };
-  assertEquals(toReading(facts, 12_345).at, 12_345);
 });
