@@ -1,37 +1,12 @@
-/** What keeps a process alive and what does not, what a signal leaves behind, and watchers in Workers. */
+/** Processes that end: by themselves when nobody waits any more, and by signals, which leave nothing behind. */
 
 import { assert, assertEquals } from "@std/assert";
-import { childrenOf, eventually, isAlive, startInTerminal } from "./_child.ts";
+import { childrenOf, isAlive, startInTerminal } from "./_child.ts";
 import { runCode, startCode } from "./_code.ts";
 import { requires } from "./_require.ts";
 
 const needs = requires({ os: ["linux"], tools: ["ip"] });
 const BACKENDS = ["netlink", "ip-monitor", "poll"] as const;
-
-for (const backend of BACKENDS) {
-  Deno.test({
-    name:
-      `a process that only has handlers on a watcher by ${backend} ends by itself, and leaves nothing behind`,
-    ...needs,
-    async fn() {
-      const { code, stdout, stderr } = await runCode(`
-        import { watchNetwork } from "#/watch/mod.ts";
-        import { childrenOf } from "#/tests/_child.ts";
-        const watcher = await watchNetwork({ backend: "${backend}", pollInterval: 50 });
-        watcher.on("change", () => {});
-        watcher.on("offline", () => {});
-        watcher.subscribe(() => {});
-        // Readings, the poll and the settling of the tool may be under way; none of them is worth staying for.
-        watcher.wake();
-        console.log(JSON.stringify(childrenOf(Deno.pid).map(({ pid }) => pid)));
-      `);
-      assertEquals([code, stderr], [0, ""]);
-      const children = JSON.parse(stdout) as number[];
-      if (backend === "ip-monitor") assert(children.length > 0);
-      for (const pid of children) await eventually(`the end of ${pid}`, () => !isAlive(pid));
-    },
-  });
-}
 
 Deno.test({
   name: "a process that has waited for a change, and waits no more, ends by itself",

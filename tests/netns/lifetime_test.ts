@@ -1,7 +1,7 @@
-/** Who waits for the network stays until it changes, under exactly the permissions of each way to watch. */
+/** Who waits for the network stays until it changes, under exactly the permissions of each way to watch; others end. */
 
 import { assert, assertEquals } from "@std/assert";
-import { isAlive, libcPath } from "../_child.ts";
+import { eventually, isAlive, libcPath } from "../_child.ts";
 import { runCode, startCode } from "../_code.ts";
 import { requires } from "../_require.ts";
 import { ip, Network } from "./_network.ts";
@@ -77,4 +77,30 @@ for (const { backend, flags } of GRANTS) {
       },
     });
   }
+}
+
+for (const { backend } of GRANTS) {
+  Deno.test({
+    name:
+      `a process that only has handlers on a watcher by ${backend} ends by itself, and leaves nothing behind`,
+    ...needs,
+    async fn() {
+      const { code, stdout, stderr } = await runCode(`
+        import { watchNetwork } from "#/watch/mod.ts";
+        import { childrenOf } from "#/tests/_child.ts";
+        const watcher = await watchNetwork({ backend: "${backend}", pollInterval: 50 });
+        watcher.on("change", () => {});
+        watcher.on("offline", () => {});
+        watcher.subscribe(() => {});
+        // Readings, the poll and the settling of the tool may be under way; none of them is worth staying for.
+        watcher.wake();
+        console.log(JSON.stringify(childrenOf(Deno.pid).map(({ pid }) => pid)));
+      `);
+      assertEquals([code, stderr], [0, ""]);
+      // Nothing happens here that would end a forgotten tool by what it has to say.
+      const children = JSON.parse(stdout) as number[];
+      if (backend === "ip-monitor") assert(children.length > 0);
+      for (const pid of children) await eventually(`the end of ${pid}`, () => !isAlive(pid));
+    },
+  });
 }
