@@ -4,6 +4,9 @@
  * No thread waits. The routing socket tells at once and of routes, links and addresses; `notify_post` of configd comes up
  * to seconds later, and also when only the resolver has changed, which the kernel knows nothing of. Messages are hints: what
  * they say is used only to tell noise from news.
+ *
+ * A Worker that is terminated leaves its sockets and registrations behind until the process ends: no descriptor has a
+ * thread for its owner here by which another isolate could find them, as on Linux. Their signals harm nobody.
  */
 
 import { HoldfastError } from "../internal/errors.ts";

@@ -1,9 +1,9 @@
 /** The calls of the Linux C library that Holdfast uses, and nothing of its pointers. */
 
-import { HoldfastError } from "../errors.ts";
+import type { HoldfastError } from "../errors.ts";
 import { openLibc } from "./libc.ts";
 import { closeOrphans } from "./orphans.ts";
-import { type Held, shareLibrary } from "./shared.ts";
+import { type Held, shareLibrary, systemErrors } from "./shared.ts";
 
 // Results of type ssize_t are declared i32: what is read never exceeds a buffer of ours, and an i32 needs no bigint.
 // The variadic ones (fcntl, open) are called in their fixed form, as x86-64 and AArch64 Linux allow.
@@ -61,7 +61,8 @@ export const ERRNO = {
   ENOBUFS: 105,
 } as const;
 
-const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, value]) => [value, name]));
+/** Makes the error for a system call that failed, of the error number and of what was being done. */
+export const systemError: (errno: number, operation: string) => HoldfastError = systemErrors(ERRNO);
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -126,21 +127,6 @@ export function acquireLibc(): Libc {
   const { held, first } = share();
   if (first) closeOrphans(held);
   return held;
-}
-
-/**
- * Makes the error for a system call that failed.
- *
- * @param errno The error number.
- * @param operation What was being done.
- */
-export function systemError(errno: number, operation: string): HoldfastError {
-  const name = NAMES.get(errno) ?? `error ${errno}`;
-  return new HoldfastError(`Cannot ${operation}: ${name}`, {
-    code: "system",
-    operation,
-    cause: { errno, name },
-  });
 }
 
 /** Text as a C string. */

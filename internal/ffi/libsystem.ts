@@ -8,7 +8,7 @@
 import { HoldfastError, isNotCapable, PermissionError } from "../errors.ts";
 import { flagsOf } from "../permissions.ts";
 import { LIBSYSTEM } from "./libc.ts";
-import { type Held, type OpenLibrary, shareLibrary } from "./shared.ts";
+import { type Held, type OpenLibrary, shareLibrary, systemErrors } from "./shared.ts";
 
 // Results of type ssize_t are declared i32: what is read never exceeds a buffer of ours, and an i32 needs no bigint.
 const FIXED = {
@@ -83,7 +83,8 @@ export const ERRNO = {
   EOPNOTSUPP: 102,
 } as const;
 
-const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, value]) => [value, name]));
+/** Makes the error for a system call that failed, of the error number and of what was being done. */
+export const systemError: (errno: number, operation: string) => HoldfastError = systemErrors(ERRNO);
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -145,21 +146,6 @@ const share = shareLibrary(
  */
 export function acquireLibSystem(): LibSystem {
   return share().held;
-}
-
-/**
- * Makes the error for a system call that failed.
- *
- * @param errno The error number.
- * @param operation What was being done.
- */
-export function systemError(errno: number, operation: string): HoldfastError {
-  const name = NAMES.get(errno) ?? `error ${errno}`;
-  return new HoldfastError(`Cannot ${operation}: ${name}`, {
-    code: "system",
-    operation,
-    cause: { errno, name },
-  });
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A library that is opened once per isolate, and held by whoever uses it. */
 
-import type { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../errors.ts";
 
 /** A library as it was opened. */
 export interface OpenLibrary<C> {
@@ -73,5 +73,25 @@ export function shareLibrary<C>(
       },
     };
     return { held, first };
+  };
+}
+
+/**
+ * Makes the function that makes errors of system calls that failed.
+ *
+ * @param numbers The system's error numbers by name.
+ * @returns The function, of the error number and of what was being done.
+ */
+export function systemErrors(
+  numbers: Readonly<Record<string, number>>,
+): (errno: number, operation: string) => HoldfastError {
+  const names = new Map(Object.entries(numbers).map(([name, value]) => [value, name]));
+  return (errno, operation) => {
+    const name = names.get(errno) ?? `error ${errno}`;
+    return new HoldfastError(`Cannot ${operation}: ${name}`, {
+      code: "system",
+      operation,
+      cause: { errno, name },
+    });
   };
 }
