@@ -203,21 +203,31 @@ async function runAll(jobs: readonly Job[], context: Context): Promise<readonly 
   return outcomes;
 }
 
-/** With `HOLDFAST_REQUIRE=all` a skip is a failure, except of what belongs to another system. */
+/** Whether what was skipped belongs to another system: it is named, and counts as nothing. */
+function isForeign({ reasons }: Outcome): boolean {
+  return reasons.length > 0 && reasons.every((reason) => /^for .* only$/.test(reason));
+}
+
+/** With `HOLDFAST_REQUIRE=all` a skip is a failure. */
 function strict(outcome: Outcome): Outcome {
-  const { tally, reasons } = outcome;
-  const foreign = reasons.length > 0 && reasons.every((reason) => reason.startsWith("for "));
-  if (foreign || tally.skipped.length === 0 || Deno.env.get("HOLDFAST_REQUIRE") !== "all") return outcome;
+  const { tally } = outcome;
+  if (isForeign(outcome) || tally.skipped.length === 0 || Deno.env.get("HOLDFAST_REQUIRE") !== "all") {
+    return outcome;
+  }
   const failed = [...tally.failed, ...tally.skipped.map((name) => `${name} (skipped)`)];
   return { ...outcome, tally: { ...tally, failed, skipped: [] } };
 }
 
 /** Names what was skipped and what failed, and returns the totals. */
 function close(outcomes: readonly Outcome[]): Tally {
-  const all = sum(outcomes.map((outcome) => outcome.tally));
-  for (const { job, tally, reasons } of outcomes) {
+  const all = sum(outcomes.map((outcome) => {
+    return isForeign(outcome) ? { ...outcome.tally, skipped: [] } : outcome.tally;
+  }));
+  for (const outcome of outcomes) {
+    const { job, tally, reasons } = outcome;
     if (tally.skipped.length === 0) continue;
-    console.log(`\nSkipped in ${job.name}: ${reasons.join("; ") || "no reason given"}`);
+    const what = isForeign(outcome) ? "Not for this system" : "Skipped";
+    console.log(`\n${what}, in ${job.name}: ${reasons.join("; ") || "no reason given"}`);
     for (const name of tally.skipped) if (name !== job.name) console.log(`  ${name}`);
   }
   if (all.failed.length > 0) console.log("\nFailed:");

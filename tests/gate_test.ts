@@ -239,7 +239,7 @@ Deno.test("the test runner names what was skipped and why, and fails on it with 
   });
   assertStringIncludes(
     relaxed.stdout,
-    `Skipped in tests/a_test.ts: needs "no-such-tool" (Debian package no-such-tool)\n  two`,
+    `Skipped, in tests/a_test.ts: needs "no-such-tool" (Debian package no-such-tool)\n  two`,
   );
   const strict = await runnerOn({ "a_test.ts": source }, { HOLDFAST_REQUIRE: "all" });
   assertEquals(strict.code, 1);
@@ -247,6 +247,19 @@ Deno.test("the test runner names what was skipped and why, and fails on it with 
   const silent = `Deno.test("one", () => {}); Deno.test.ignore("two", () => {});`;
   const plain = await runnerOn({ "a_test.ts": silent }, { HOLDFAST_REQUIRE: "all" });
   assertEquals({ code: plain.code, last: plain.last }, { code: 1, last: "1 passed, 1 failed" });
+});
+
+Deno.test("the test runner names what belongs to another system, and counts it as nothing", async () => {
+  const other = Deno.build.os === "windows" ? "darwin" : "windows";
+  const { code, stdout, last } = await runnerOn({
+    "a_test.ts": `import { requires } from "./_require.ts";
+      Deno.test("one", () => {});
+      Deno.test({ name: "two", ...requires({ os: ["${other}"] }), fn() {} });`,
+    [`b_${other}_test.ts`]: `Deno.test("three", () => {});`,
+  }, { HOLDFAST_REQUIRE: "all" });
+  assertEquals({ code, last }, { code: 0, last: "1 passed, 0 failed" });
+  assertStringIncludes(stdout, `Not for this system, in tests/a_test.ts: for ${other} only\n  two`);
+  assertStringIncludes(stdout, `Not for this system, in tests/b_${other}_test.ts: for ${other} only`);
 });
 
 Deno.test("the test runner fails when nothing ran", async () => {
