@@ -1,18 +1,20 @@
 /** `externalAddress()` against a STUN server that somebody else has written. */
 
 import { assert, assertEquals } from "@std/assert";
-import { startStunServer } from "../testing/stun_server.ts";
-import { openUdp } from "../watch/_udp.ts";
-import { type ExternalAddress, externalAddress } from "../watch/external.ts";
-import { requires } from "./_require.ts";
+import { startStunServer } from "../../testing/stun_server.ts";
+import { type ExternalAddress, externalAddress } from "../../watch/external.ts";
+import { requires } from "../_require.ts";
 
 /** A running coturn. */
 interface Coturn extends AsyncDisposable {
   readonly port: number;
 }
 
+/** In a namespace of one's own no other test can take the port, nor the next one, which coturn wants for a second address. */
+const PORT = 3478;
+
 async function startCoturn(addresses: readonly string[], more: readonly string[] = []): Promise<Coturn> {
-  const port = await freePort();
+  const port = PORT;
   const folder = await Deno.makeTempDir({ prefix: "holdfast-coturn-" });
   const child = new Deno.Command("turnserver", {
     args: [
@@ -41,13 +43,6 @@ async function startCoturn(addresses: readonly string[], more: readonly string[]
   return coturn;
 }
 
-/** The next port is free as well: coturn wants it for the second address. */
-async function freePort(): Promise<number> {
-  const socket = await openUdp({ family: 4, address: "127.0.0.1", onMessage: () => {} });
-  socket.close();
-  return socket.local.port < 65_000 ? socket.local.port : await freePort();
-}
-
 /** It is ready when it answers; there is no other sign. */
 async function ready(address: string, port: number, status: Promise<unknown>): Promise<void> {
   let ended = false;
@@ -65,7 +60,7 @@ function summary({ v4 }: ExternalAddress): unknown {
   return v4 && [v4.address, v4.agreed, v4.answered, v4.agreement, v4.mapping];
 }
 
-const needs = requires({ tools: ["turnserver"] });
+const needs = requires({ netns: true, tools: ["turnserver"] });
 
 Deno.test({
   name: "externalAddress() understands coturn over both families",
