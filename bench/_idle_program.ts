@@ -13,6 +13,5 @@ if (Deno.args[0] === "watch") {
     else watcher.on("externalchange", () => resolve());
   });
 }
-// Start-up goes on in the background for a while: compiling, collecting.
-setTimeout(() => console.log("at rest"), 3000);
+console.log("open");
 setTimeout(() => {}, 2 ** 31 - 1);
