@@ -2,6 +2,7 @@
 
 import { INTERNAL } from "./_sabotages_internal.ts";
 import { OTHERS } from "./_sabotages_others.ts";
+import { SYSTEMS } from "./_sabotages_systems.ts";
 import { WATCH } from "./_sabotages_watch.ts";
 
 /** A sabotage of one line. */
@@ -21,4 +22,4 @@ export interface Sabotage {
 }
 
 /** All sabotages. */
-export const SABOTAGES: readonly Sabotage[] = [...INTERNAL, ...WATCH, ...OTHERS];
+export const SABOTAGES: readonly Sabotage[] = [...INTERNAL, ...WATCH, ...SYSTEMS, ...OTHERS];

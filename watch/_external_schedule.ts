@@ -4,7 +4,8 @@ import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
 import { HoldfastError, PermissionError } from "../internal/errors.ts";
 import { type Logger, loggerOr } from "../internal/log.ts";
 import { parseServer } from "./_external_servers.ts";
-import { externalAddress, type ExternalAddressOptions, type ExternalFamilyResult } from "./external.ts";
+import { askExternal } from "./_external_ask.ts";
+import type { ExternalAddressOptions, ExternalFamilyResult } from "./external.ts";
 import type { ExternalAddresses, ExternalFamily } from "./state.ts";
 
 /** How a schedule is made. */
@@ -95,7 +96,7 @@ class Schedule implements ExternalSchedule {
   }
 
   async #fly(signal: AbortSignal): Promise<void> {
-    const { options, ask = externalAddress, onResult, logger } = this.#options;
+    const { options, ask = askExternal, onResult, logger } = this.#options;
     const either = options.signal ? AbortSignal.any([options.signal, signal]) : signal;
     try {
       const answer = await ask({ ...options, signal: either, ref: false, clock: this.#clock });

@@ -6,7 +6,6 @@ import { type Need, wouldPrompt } from "../internal/permissions.ts";
 import { readDnsFiles } from "./_dns_files.ts";
 import { readDnsByLibc } from "./_dns_linux.ts";
 import { readInterfaces } from "./_read_interfaces.ts";
-import { readByIp } from "./_read_ip.ts";
 import { NetlinkReader } from "./_read_netlink.ts";
 import type { ReaderName, Reading } from "./_reading.ts";
 import type { Blindness } from "./state.ts";
@@ -47,7 +46,11 @@ function complete(found: Omit<Reading, "at" | "dns" | "blind">, unseen: readonly
 export function ipReader(): Reader {
   return {
     name: "ip",
-    read: async (signal) => complete(await readByIp(signal), []),
+    async read(signal) {
+      // Loaded only when used: most never need it.
+      const { readByIp } = await import("./_read_ip.ts");
+      return complete(await readByIp(signal), []);
+    },
     [Symbol.dispose]() {},
   };
 }

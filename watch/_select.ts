@@ -8,7 +8,6 @@ import { flagsOf, type Need, wouldPrompt } from "../internal/permissions.ts";
 import type { BackendName } from "./events.ts";
 import { ipReader, ladderReader, netlinkReader, type Reader } from "./_readers.ts";
 import type { Source, SourceEvents } from "./_reading.ts";
-import { openIpMonitorSource } from "./_source_ip.ts";
 import { openNetlinkSource } from "./_source_netlink.ts";
 import { openPollSource } from "./_source_poll.ts";
 
@@ -78,7 +77,8 @@ export function rungs(): readonly Rung[] {
       {
         backend: "ip-monitor",
         needs: [{ name: "run", command: "ip" }],
-        open: (events, { clock }) => openIpMonitorSource(events, clock),
+        open: async (events, { clock }) =>
+          (await import("./_source_ip.ts")).openIpMonitorSource(events, clock),
         reader: ipReader,
       },
     ]

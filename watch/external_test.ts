@@ -5,7 +5,8 @@ import { FakeClock } from "../testing/fake_clock.ts";
 import { startStunServer, type StunServer, type StunServerMode } from "../testing/stun_server.ts";
 import { AttributeType, decodeMessage, encodeAddress, encodeMessage, MessageType } from "./_stun.ts";
 import { openUdp } from "./_udp.ts";
-import { type ExternalAddress, externalAddress } from "./external.ts";
+import { askExternal as externalAddress } from "./_external_ask.ts";
+import type { ExternalAddress } from "./external.ts";
 
 /** What became of each server, as `answered` or the reason of failure. */
 function outcomes({ servers }: ExternalAddress): string[] {
