@@ -19,7 +19,7 @@ export interface ExternalScheduleOptions {
   /** Source of time. */
   readonly clock?: Clock;
   /** What asks. */
-  readonly ask?: typeof externalAddress;
+  readonly ask?: typeof askExternal;
   /** Gives 0 to 1, for the jitter. */
   readonly random?: () => number;
 }
