@@ -19,7 +19,8 @@ const PATIENCE = 90;
 /** Start-up goes on in the background for a while, in a bare process too: compiling, collecting, giving memory back. */
 async function comeToRest(pid: number): Promise<void> {
   let { ticks } = await usage(pid);
-  for (let second = 0, still = 0; still < REST && second < PATIENCE; second++) {
+  let still = 0;
+  for (let second = 0; still < REST && second < PATIENCE; second++) {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const now = (await usage(pid)).ticks;
     still = now === ticks ? still + 1 : 0;
