@@ -93,7 +93,7 @@ function kindOf(type: number): number {
 Deno.test("routing messages of any bytes are read, or refused by a RouteSocketError", () => {
   const make = (random: Random): Uint8Array =>
     random.below(20) === 0 ? random.bytes(random.below(200)) : mutate(random, random.one(BATCHES), MESSAGES);
-  const ends = fuzz(scale(2500, 50_000), make, (bytes) => {
+  const ends = fuzz(scale(2500, 100_000), make, (bytes) => {
     isNews(bytes, GATEWAYS);
     return outcome(() => {
       let size = 0;
@@ -115,7 +115,7 @@ Deno.test("one message of any bytes, taken for any kind, is read or refused by a
     return { bytes, type, as: random.below(10) === 0 ? random.below(3) : kindOf(type) };
   };
   const ends = fuzz(
-    scale(2500, 50_000),
+    scale(2500, 100_000),
     make,
     ({ bytes, type, as }) => outcome(() => parseAll({ type, bytes }, as), RouteSocketError),
   );
@@ -224,7 +224,8 @@ Deno.test("output of route and netstat, whatever it is, is a route or none, an a
       text: of === 0 ? makeText(GETS)(random) : of === 1 ? table(random) : makeText([MONITOR])(random),
     };
   };
-  const ends = fuzz(scale(5000, 100_000), make, ({ text, of }) => {
+  // Three parsers share the inputs.
+  const ends = fuzz(scale(15_000, 300_000), make, ({ text, of }) => {
     if (of === 0) {
       const route = parseRouteGet(text, 4, interfaces);
       if (route?.gateway) assert(parseIp(route.gateway));
