@@ -1,12 +1,9 @@
 /** The readers: what takes one complete reading, with whatever means. */
 
 import { HoldfastError } from "../internal/errors.ts";
-import { acquireLibc } from "../internal/ffi/libc_linux.ts";
 import { type Need, wouldPrompt } from "../internal/permissions.ts";
 import { readDnsFiles } from "./_dns_files.ts";
-import { readDnsByLibc } from "./_dns_linux.ts";
 import { readInterfaces } from "./_read_interfaces.ts";
-import { NetlinkReader } from "./_read_netlink.ts";
 import type { ReaderName, Reading } from "./_reading.ts";
 import type { Blindness } from "./state.ts";
 
@@ -16,24 +13,6 @@ export interface Reader extends Disposable {
   readonly name: ReaderName;
   /** Reads everything. */
   read(signal?: AbortSignal): Reading | Promise<Reading>;
-}
-
-/** Reads the kernel's tables by netlink. */
-export function netlinkReader(): Reader {
-  const stack = new DisposableStack();
-  try {
-    const libc = stack.use(acquireLibc());
-    const reader = stack.use(new NetlinkReader(libc));
-    const owned = stack.move();
-    return {
-      name: "netlink",
-      read: () => reader.read(readDnsByLibc(libc)),
-      [Symbol.dispose]: () => owned.dispose(),
-    };
-  } catch (error) {
-    stack.dispose();
-    throw error;
-  }
 }
 
 /** Adds what the resolver's files say to what a reader without the C library found. */

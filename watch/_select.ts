@@ -6,9 +6,8 @@ import { libcNeed, LIBSYSTEM } from "../internal/ffi/libc.ts";
 import { windowsNeeds } from "../internal/ffi/windows_paths.ts";
 import { flagsOf, type Need, wouldPrompt } from "../internal/permissions.ts";
 import type { BackendName } from "./events.ts";
-import { ipReader, ladderReader, netlinkReader, type Reader } from "./_readers.ts";
+import { ipReader, ladderReader, type Reader } from "./_readers.ts";
 import type { Source, SourceEvents } from "./_reading.ts";
-import { openNetlinkSource } from "./_source_netlink.ts";
 import { openPollSource } from "./_source_poll.ts";
 
 /** What opening a source takes. */
@@ -73,7 +72,12 @@ export function rungs(): readonly Rung[] {
   const { os } = Deno.build;
   const native: Rung[] = os === "windows" ? WINDOWS() : os === "darwin" ? DARWIN() : os === "linux"
     ? [
-      { backend: "netlink", needs: [libcNeed()], open: openNetlinkSource, reader: netlinkReader },
+      {
+        backend: "netlink",
+        needs: [libcNeed()],
+        open: async (events) => (await import("./_source_netlink.ts")).openNetlinkSource(events),
+        reader: async () => (await import("./_reader_netlink.ts")).netlinkReader(),
+      },
       {
         backend: "ip-monitor",
         needs: [{ name: "run", command: "ip" }],
