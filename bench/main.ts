@@ -38,7 +38,7 @@ async function measure(group: string): Promise<Figure[]> {
 function document(figures: readonly Figure[]): string {
   return `# Benchmarks
 
-Written by \`deno task bench --write\` on ${
+Written by \`deno task bench${quick ? " --quick" : ""} --write\` on ${
     new Date().toISOString().slice(0, 10)
   }: Deno ${Deno.version.deno}, ${Deno.build.target},
 ${navigator.hardwareConcurrency} cores. Variants run in interleaved slices of the same process; "control" compares a variant with itself,
