@@ -111,7 +111,10 @@ export async function publishDryRun(): Promise<DryRun> {
     return { ok: ok && !/\bwarning\b/i.test(output), output, files: files.sort() };
   } finally {
     await Deno.remove(out, { recursive: true });
-    await Deno.remove(`${out}.cache`, { recursive: true }).catch(() => {});
+    await Deno.remove(`${out}.cache`, { recursive: true }).catch((error) => {
+      // A run that failed early has no cache to remove.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
   }
 }
 

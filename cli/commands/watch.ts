@@ -18,7 +18,8 @@ export async function run(context: Context): Promise<number> {
   await using watcher = await watchNetwork({
     backend: watchBackend(values),
     signal,
-    // What goes wrong in the background, such as a permission that asking a server needs, is told all the same.
+    // What goes wrong in the background, such as a permission that asking a server needs, is told all the same;
+    // who has closed standard error has no wish to hear of it.
     logger: commandLogger(values.text("log") ?? "warn", (text) => void complain(text).catch(() => {})),
     ...given({
       quiet: values.number("quiet"),
