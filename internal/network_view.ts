@@ -30,6 +30,8 @@ export interface NetworkViewState {
     readonly addresses: readonly {
       /** The address in its canonical text form, without zone. */
       readonly address: string;
+      /** Length of the network prefix in bits, where it is known. */
+      readonly prefix?: number;
     }[];
   }[];
   /** The default route per family, or `null` where there is none or it is out of sight. */
@@ -107,6 +109,23 @@ export interface NetworkViewChange {
   readonly reasons: readonly string[];
 }
 
+/** It is another network, even if all addresses should be the same. */
+export interface NetworkViewIdentityEvent {
+  /** The tag. */
+  readonly type: "identitychange";
+  /** When, in milliseconds since 1970. */
+  readonly at: number;
+  /** The family in which it showed. */
+  readonly family: 4 | 6;
+  /** The network it is now. */
+  readonly to: {
+    /** Address of the gateway. */
+    readonly gateway: string;
+    /** Hardware address of the gateway. */
+    readonly mac: string;
+  };
+}
+
 /** In place of events that were lost. */
 export interface NetworkViewResyncEvent {
   /** The tag. */
@@ -125,7 +144,6 @@ export interface NetworkViewOtherEvent {
     | "interfaceremove"
     | "interfacechange"
     | "dnschange"
-    | "identitychange"
     | "externalchange"
     | "backend";
   /** When, in milliseconds since 1970. */
@@ -139,6 +157,7 @@ export type NetworkViewEvent =
   | NetworkViewRouteEvent
   | NetworkViewWakeEvent
   | NetworkViewChange
+  | NetworkViewIdentityEvent
   | NetworkViewResyncEvent
   | NetworkViewOtherEvent;
 
@@ -153,6 +172,13 @@ export interface NetworkViewOnlineOptions {
   /** Calls the wait off. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/**
+ * What is known of the next hop of a family's default route: its hardware address is `resolved`, it is `unresolved` (not
+ * asked for yet, or it does not answer), or nobody can tell, which a route without gateway and an interface without
+ * neighbours count as.
+ */
+export type NetworkViewNeighbour = "resolved" | "unresolved" | "unknown";
 
 /** The network, as modules that need to know about it take it: a watcher is one, {@linkcode browserNetwork} makes one. */
 export interface NetworkView {
@@ -174,6 +200,13 @@ export interface NetworkView {
   subscribe(handler: (event: NetworkViewEvent) => void): Disposable;
   /** Says that something may have changed unseen, after sleep for instance: the network is read again at once. */
   wake(): void;
+  /**
+   * Reads what is known of the next hop now, where the view can tell at all.
+   *
+   * @param family The family whose default route is meant.
+   * @returns What the system's neighbour table says.
+   */
+  neighbour?(family: 4 | 6): Promise<NetworkViewNeighbour>;
 }
 
 /** What {@linkcode browserNetwork} uses of `globalThis`. */

@@ -99,6 +99,8 @@ export {
   type NetworkViewAddressEvent,
   type NetworkViewChange,
   type NetworkViewEvent,
+  type NetworkViewIdentityEvent,
+  type NetworkViewNeighbour,
   type NetworkViewOnlineEvent,
   type NetworkViewOnlineOptions,
   type NetworkViewOtherEvent,
