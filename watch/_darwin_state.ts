@@ -267,6 +267,8 @@ export function gatewayMac(table: Uint8Array, route: DefaultRoute | null): strin
     if (message.type !== RTM.GET) continue;
     const entry = parseRoute(message);
     if (entry.index !== route.index || (entry.flags & RTF.LLINFO) === 0 || !entry.destination) continue;
+    // A neighbour that has given no answer for long is marked as rejected, with what was known of it still there.
+    if ((entry.flags & RTF.REJECT) !== 0) continue;
     if (formatIp(entry.destination) === route.gateway) return formatMac(entry.mac);
   }
   return null;

@@ -2,40 +2,16 @@
 
 import { backoffDelay } from "../internal/backoff.ts";
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
-import { type Logger, loggerOr, logUncaught } from "../internal/log.ts";
+import { loggerOr, logUncaught } from "../internal/log.ts";
 import { wouldPrompt } from "../internal/permissions.ts";
 import type { BackendEvent, BackendName } from "./events.ts";
+import { openBest, openRung, rungsOf } from "./_hub_open.ts";
+import type { HubListener, HubOptions } from "./_hub_types.ts";
 import { Pace } from "./_pace.ts";
-import { prove, type ProvenSource } from "./_prove.ts";
-import type { Reading, Source, SourceEvents, SourceFactory } from "./_reading.ts";
-import { type Opened, openFirst, type PassedOver, passedOver, type Rung, rungs } from "./_select.ts";
+import type { ProvenSource } from "./_prove.ts";
+import type { Reading, Source, SourceEvents } from "./_reading.ts";
+import { type PassedOver, passedOver } from "./_select.ts";
 import { WakeDetector } from "./wake.ts";
-
-/** Who listens to a hub. */
-export interface HubListener {
-  /** A reading was taken. */
-  reading(reading: Reading): void;
-  /** The backend changed, or lost messages. */
-  backend(reason: BackendEvent["reason"], detail: string): void;
-  /** The machine woke. */
-  wake(slept: number): void;
-}
-
-/** What a hub is made for. */
-export interface HubOptions {
-  /** The backend, or the best that works. */
-  readonly backend: BackendName | "auto";
-  /** Milliseconds between two readings when polling. */
-  readonly pollInterval: number;
-  /** A source of the caller's own, in place of the system's. */
-  readonly source?: SourceFactory | undefined;
-  /** The ways to watch, best first; by default the system's. */
-  readonly rungs?: readonly Rung[] | undefined;
-  /** Source of time. */
-  readonly clock?: Clock | undefined;
-  /** Where trouble is reported. */
-  readonly logger?: Logger | undefined;
-}
 
 /** A source that took over less than this ago, in milliseconds, and fails, is not opened again at once. */
 const CALM = 1000;
@@ -100,6 +76,11 @@ export class Hub {
     return this.#passed;
   }
 
+  /** Whether there is no source that works at the moment. */
+  get down(): boolean {
+    return this.#down;
+  }
+
   /** The last failure of a source. */
   get lastError(): unknown {
     return this.#lastError;
@@ -107,27 +88,11 @@ export class Hub {
 
   /** Opens the first source that works. */
   async open(): Promise<void> {
-    const { value, rank, passed } = await this.#openFirst();
+    const { value, rank, passed } = await openBest(this.#options, this.#clock);
     this.#reading = value.reading;
     this.#adopt(value.source, rank, passed);
     this.#scheduleRetry();
     value.listen(this.#eventsOf(value.source));
-  }
-
-  async #openFirst(): Promise<Opened<ProvenSource>> {
-    const { backend, source } = this.#options;
-    return source
-      ? { value: await prove(source), rank: 0, passed: [] }
-      : await openFirst(backend, (rung) => this.#openRung(rung), this.#rungs);
-  }
-
-  async #openRung(rung: Rung): Promise<ProvenSource> {
-    const context = { clock: this.#clock, pollInterval: this.#options.pollInterval };
-    return await prove((events) => rung.open(events, context));
-  }
-
-  get #rungs(): readonly Rung[] {
-    return this.#options.rungs ?? rungs();
   }
 
   /** What a source says counts as long as it is the one in use. */
@@ -328,7 +293,7 @@ export class Hub {
     const failed = this.#source;
     if (this.#closed || !failed) return;
     try {
-      const { value, rank, passed } = await this.#openFirst();
+      const { value, rank, passed } = await openBest(this.#options, this.#clock);
       const reason = rank > this.#rank ? "fallback" : "recovered";
       await this.#replace(value, rank, passed, reason, passedOver(failed.backend, cause).reason);
     } catch (error) {
@@ -361,11 +326,11 @@ export class Hub {
 
   async #climb(): Promise<void> {
     const old = this.#source;
-    for (const [rank, rung] of this.#rungs.slice(0, this.#rank).entries()) {
+    for (const [rank, rung] of rungsOf(this.#options).slice(0, this.#rank).entries()) {
       if (this.#closed || this.#down || !old) return;
       if (wouldPrompt(rung.needs)) continue;
       try {
-        const opened = await this.#openRung(rung);
+        const opened = await openRung(rung, this.#options, this.#clock);
         this.#attempts = 0;
         const passed = this.#passed.slice(0, rank);
         await this.#replace(opened, rank, passed, "recovered", `"${rung.backend}" works again`);

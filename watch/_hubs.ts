@@ -1,6 +1,7 @@
 /** The hubs of a process: watchers that want the same share one. */
 
-import { Hub, type HubOptions } from "./_hub.ts";
+import { Hub } from "./_hub.ts";
+import type { HubOptions } from "./_hub_types.ts";
 
 const hubs = new Map<string, Promise<Hub>>();
 

@@ -19,7 +19,7 @@ export const IP_BATCH: string = [
 type Json = Readonly<Record<string, unknown>>;
 
 /** What the batch tells: a reading but for the resolver. */
-export type IpReading = Pick<Reading, "interfaces" | "defaultRoute" | "gatewayMac">;
+export type IpReading = Pick<Reading, "interfaces" | "defaultRoute" | "gatewayMac" | "neighbourless">;
 
 /**
  * Parses the output of {@linkcode IP_BATCH}: one JSON array a line, none for a look-up that found no route.
@@ -49,6 +49,7 @@ export function parseIpBatch(output: string): IpReading {
     interfaces: sortInterfaces(interfaces),
     defaultRoute: { v4, v6 },
     gatewayMac: { v4: macOf(v4, neighbours), v6: macOf(v6, neighbours) },
+    neighbourless: links.flatMap((row) => isNoArp(row) ? number(row, "ifindex") ?? [] : []),
   };
 }
 
@@ -163,6 +164,10 @@ function toDefaultRoute(
     metric,
     source: ip(text(row, "prefsrc")) ?? null,
   };
+}
+
+function isNoArp(row: Json): boolean {
+  return Array.isArray(row["flags"]) && row["flags"].includes("NOARP");
 }
 
 /** The states in which a neighbour's hardware address is true. */

@@ -24,8 +24,8 @@ function byNetlink(scene: Scene): IpReading {
   const recorded = exchanges(scene);
   let n = 0;
   using reader = new NetlinkReader(fakeLibc({ answer: () => recorded[n++]?.answers ?? [] }));
-  const { interfaces, defaultRoute, gatewayMac } = reader.read(null);
-  return { interfaces, defaultRoute, gatewayMac };
+  const { interfaces, defaultRoute, gatewayMac, neighbourless = [] } = reader.read(null);
+  return { interfaces, defaultRoute, gatewayMac, neighbourless };
 }
 
 function withoutLifetimes(reading: IpReading): unknown {
@@ -61,7 +61,18 @@ Deno.test("output without anything in it is an empty reading", () => {
     interfaces: [],
     defaultRoute: { v4: null, v6: null },
     gatewayMac: { v4: null, v6: null },
+    neighbourless: [],
   });
+});
+
+Deno.test("interfaces that resolve no hardware addresses are named", () => {
+  const rows = line({ ...link, addr_info: [] }, {
+    ...link,
+    ifindex: 9,
+    flags: ["UP", "NOARP"],
+    addr_info: [],
+  });
+  assertEquals(parseIpBatch(rows).neighbourless, [9]);
 });
 
 Deno.test("a missing RUNNING does not count where ip prints no NO-CARRIER", () => {

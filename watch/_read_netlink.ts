@@ -41,6 +41,7 @@ const DUMP_TRIES = 5;
 const OPERSTATE = ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
+const IFF_NOARP = 0x80;
 const IFF_LOWER_UP = 0x10000;
 const IFA_F = { TEMPORARY: 0x01, DADFAILED: 0x08, DEPRECATED: 0x20, TENTATIVE: 0x40 };
 /** NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT: the states in which the hardware address is true. */
@@ -150,6 +151,8 @@ export class NetlinkReader implements Disposable {
   readonly #fd: number;
   readonly #receiver: NetlinkReceiver;
   #seq = 1;
+  /** The kernel does not let itself be asked for one neighbour (before version 5.0). */
+  #deaf = false;
 
   /**
    * @param libc The C library.
@@ -187,6 +190,7 @@ export class NetlinkReader implements Disposable {
     const names = new Map(links.map((link) => [link.index, link.name]));
     const metric = fourEntry && fourEntry.oif === four?.oif ? fourEntry.metric ?? 0 : null;
     const gatewayMac = this.#gatewayMacs(four, six);
+    const neighbourless = links.filter(({ flags }) => this.#deaf || (flags & IFF_NOARP) !== 0);
     return {
       at: Date.now(),
       interfaces: sortInterfaces(interfaces),
@@ -195,6 +199,7 @@ export class NetlinkReader implements Disposable {
         v6: toDefaultRoute(six, names, six?.metric ?? null),
       },
       gatewayMac,
+      neighbourless: neighbourless.map(({ index }) => index),
       dns,
       blind: dns === null ? ["dns"] : [],
     };
@@ -202,10 +207,11 @@ export class NetlinkReader implements Disposable {
 
   #gatewayMacs(...routes: (RouteMessage | null | undefined)[]): Reading["gatewayMac"] {
     const requests: Request[] = [];
+    const refused = (errno: number): void => void (this.#deaf ||= errno !== ERRNO.ENOENT);
     const slots = routes.map((route) =>
       route?.gateway && route.oif !== undefined ? requests.push(neighbour(route.oif, route.gateway)) - 1 : -1
     );
-    const answers = requests.length > 0 ? this.#ask(requests, TYPE.NEWNEIGH, parseNeighbour) : [];
+    const answers = requests.length > 0 ? this.#ask(requests, TYPE.NEWNEIGH, parseNeighbour, refused) : [];
     const [v4, v6] = slots.map((slot) => {
       const answer = slot < 0 ? null : answers[slot];
       return answer?.mac && (answer.state & NUD_VALID) !== 0 ? formatMac(answer.mac) : null;
@@ -257,13 +263,19 @@ export class NetlinkReader implements Disposable {
     }
   }
 
-  /** One answer per request, `null` where the kernel says there is none. */
-  #ask<T>(requests: readonly Request[], type: number, parse: (body: Uint8Array) => T): (T | null)[] {
+  /** One answer per request, `null` where the kernel says there is none, and `refused` is told why. */
+  #ask<T>(
+    requests: readonly Request[],
+    type: number,
+    parse: (body: Uint8Array) => T,
+    refused?: (errno: number) => void,
+  ): (T | null)[] {
     const answers: (T | null)[] = requests.map(() => null);
     const first = this.#send(requests);
     let open = requests.length;
     for (const message of this.#answers(first)) {
       if (message.type === type) answers[message.seq - first] = parse(message.body);
+      else if (message.type === TYPE.ERROR) refused?.(parseError(message.body));
       if (--open === 0) break;
     }
     return answers;

@@ -79,6 +79,17 @@ Deno.test("a recorded home network is read as it was", () => {
   assertEquals([dns, blind], [null, ["dns"]]);
 });
 
+Deno.test("a kernel that does not tell of one neighbour is blind to them, one that knows none is not", () => {
+  const blind = (errno: number): readonly number[] | undefined =>
+    read(replay("home", (answers, n) => {
+      const seq = n === 3 ? new DataView(answers[0]?.buffer ?? new ArrayBuffer(12)).getUint32(8, true) : 0;
+      return n === 3 ? [0, 1].map((i) => message(TYPE.ERROR, seq + i, errno)) : answers;
+    })).neighbourless;
+  const EOPNOTSUPP = 95;
+  assertEquals(blind(ERRNO.ENOENT), []);
+  assertEquals(blind(EOPNOTSUPP), read(replay("home")).interfaces.map(({ index }) => index));
+});
+
 Deno.test("recorded odd networks: peers, conflicts, scopes, next hops, policies and holes", () => {
   const odd = read(replay("odd"));
   const all = odd.interfaces.flatMap(({ addresses }) => addresses);

@@ -113,10 +113,11 @@ export function readWindows(windows: Windows): Reading {
 export function parseWindows(bytes: WindowsBytes): WindowsFacts {
   const adapters = bytes.adapters.bytes.length === 0 ? [] : parseAdapters(bytes.adapters);
   const { v4, v6 } = bytes;
+  const neighbours = [v4, v6].flatMap(({ neighbours }) => neighbours ?? []);
   return {
     adapters,
     links: bytes.links ? parseIfTable(bytes.links) : [],
-    neighbours: [v4, v6].flatMap(({ neighbours }) => neighbours ? parseNeighbourTable(neighbours) : []),
+    neighbours: neighbours.length > 0 ? neighbours.flatMap(parseNeighbourTable) : null,
     routes: { v4: routeIn(v4, adapters, PROBE.v4), v6: routeIn(v6, adapters, PROBE.v6) },
   };
 }

@@ -13,6 +13,11 @@ import {
 export type Reading = Pick<NetworkState, "at" | "interfaces" | "defaultRoute" | "dns" | "blind"> & {
   /** Hardware addresses of the gateways, where the neighbour table knows them. */
   readonly gatewayMac: { readonly v4: string | null; readonly v6: string | null };
+  /**
+   * Indexes of interfaces where a missing hardware address says nothing: they resolve none, or their neighbours are out
+   * of sight. Those that have no hardware address of their own need not be named.
+   */
+  readonly neighbourless?: readonly number[];
 };
 
 /** What a source tells besides being read. */

@@ -51,6 +51,8 @@ export function parseGatewayMac(output: string, route: DefaultRoute | null): str
   for (const line of output.split("\n")) {
     const [destination, gateway = "", flags = "", netif] = line.trim().split(/\s+/);
     if (netif !== route.interface || !flags.includes("L") || ip(destination) !== route.gateway) continue;
+    // Rejected: it has given no answer for long.
+    if (flags.includes("R")) continue;
     // Older versions put dots between the bytes.
     const parts = gateway.split(/[:.]/);
     if (parts.length !== 6 || !parts.every((part) => /^[0-9a-f]{1,2}$/.test(part))) continue;

@@ -102,8 +102,8 @@ export interface WindowsFacts {
   readonly links: readonly IfRow[];
   /** The ways to the public network. */
   readonly routes: { readonly v4: FoundRoute | null; readonly v6: FoundRoute | null };
-  /** The neighbour table, as far as it is known. */
-  readonly neighbours: readonly NeighbourRow[];
+  /** The neighbour table, or `null` where it is not to be had. */
+  readonly neighbours: readonly NeighbourRow[] | null;
 }
 
 /**
@@ -152,6 +152,7 @@ export function toReading(facts: WindowsFacts, at: number): Reading {
     interfaces: sortInterfaces(interfaces),
     defaultRoute: { v4: toRoute(routes.v4, adapters, "v4"), v6: toRoute(routes.v6, adapters, "v6") },
     gatewayMac: { v4: macOf(routes.v4, neighbours), v6: macOf(routes.v6, neighbours) },
+    ...(neighbours ? {} : { neighbourless: adapters.map(({ index }) => index) }),
     dns: toDns(adapters, interfaces),
     blind: [],
   };
@@ -240,10 +241,10 @@ function toRoute(
 /** From NlnsProbe on the hardware address is true. */
 const NLNS_PROBE = 2;
 
-function macOf(route: FoundRoute | null, neighbours: readonly NeighbourRow[]): string | null {
+function macOf(route: FoundRoute | null, neighbours: readonly NeighbourRow[] | null): string | null {
   const gateway = route?.nextHop && formatIp(route.nextHop);
   const found = gateway &&
-    neighbours.find(({ index, address, mac, state }) =>
+    neighbours?.find(({ index, address, mac, state }) =>
       index === route.index && state >= NLNS_PROBE && mac.length > 0 && formatIp(address) === gateway
     );
   return found ? formatMac(found.mac) : null;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../internal/log.ts";
 import { acquireHub, openedHub } from "./_hubs.ts";
-import type { HubOptions } from "./_hub.ts";
+import type { HubOptions } from "./_hub_types.ts";
 import type { Reading } from "./_reading.ts";
 import { equalStates } from "./diff.ts";
 import { probeBackends, snapshot } from "./snapshot.ts";

@@ -3,16 +3,19 @@
 import { type Clock, holdProcess, systemClock, type Timer } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { Broadcast, type EventOf } from "../internal/events.ts";
+import type { NetworkViewNeighbour } from "../internal/network_view.ts";
 import { CarrierGrace } from "./_carrier.ts";
 import type { ExternalSchedule } from "./_external_schedule.ts";
 import type { Hub } from "./_hub.ts";
 import { acquireHub } from "./_hubs.ts";
 import { IdentityTracker } from "./_identity.ts";
+import { neighbourOf } from "./_neighbour.ts";
 import { type Reading, toState } from "./_reading.ts";
 import { Settler } from "./_settle.ts";
+import { type Times, timesOf } from "./_times.ts";
 import { asLastSeen, diffStates } from "./diff.ts";
 import type { BackendName, NetworkChange, NetworkEvent } from "./events.ts";
-import { isPlumbing, type NetworkState } from "./state.ts";
+import { type Family, isPlumbing, type NetworkState } from "./state.ts";
 import type { BackendReport, NetworkWatcher, OnlineOptions, WatcherEvent, WatchOptions } from "./watcher.ts";
 
 /**
@@ -66,29 +69,6 @@ export async function watchNetwork(options: WatchOptions = {}): Promise<NetworkW
     await watcher.close();
     throw error;
   }
-}
-
-/** The times of a watcher, in milliseconds. */
-interface Times {
-  readonly quiet: number;
-  readonly ceiling: number;
-  readonly events: number;
-  readonly settled: number;
-}
-
-function timesOf({ quiet = 150, ceiling = 1000, grace = {} }: WatchOptions): Times {
-  const one = typeof grace === "number";
-  const { events = 0, settled = 1000 } = one ? { events: grace, settled: grace } : grace;
-  const times = {
-    quiet,
-    ceiling,
-    ...(one ? { grace } : { "grace.events": events, "grace.settled": settled }),
-  };
-  for (const [name, value] of Object.entries(times)) {
-    if (typeof value === "number" && value >= 0 && Number.isFinite(value)) continue;
-    throw new RangeError(`Cannot watch the network: ${name} must be milliseconds from 0, got ${value}`);
-  }
-  return { quiet, ceiling, events, settled };
 }
 
 function positive(name: string, value: number): void {
@@ -246,6 +226,17 @@ class Watcher implements NetworkWatcher {
     if (!this.#closing) this.#hub.hint();
   }
 
+  async neighbour(family: Family): Promise<NetworkViewNeighbour> {
+    if (family !== 4 && family !== 6) {
+      throw new TypeError(`Cannot tell of the gateway: family must be 4 or 6, got ${family}`);
+    }
+    if (this.#closing) throw closedError("tell of the gateway");
+    // The last reading is no news of a neighbour.
+    if (this.#hub.down) return "unknown";
+    const reading = await this.#hub.fresh();
+    return neighbourOf({ ...reading, ...this.#filtered(reading, null) }, family);
+  }
+
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -342,7 +333,6 @@ class Watcher implements NetworkWatcher {
   }
 }
 
-function closedError(): HoldfastError {
-  const operation = "wait for the network";
+function closedError(operation = "wait for the network"): HoldfastError {
   return new HoldfastError(`Cannot ${operation}: the watcher was closed`, { code: "closed", operation });
 }

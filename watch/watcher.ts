@@ -2,6 +2,7 @@
 
 import type { Clock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
+import type { NetworkViewNeighbour } from "../internal/network_view.ts";
 import type { Logger } from "../internal/log.ts";
 import type { ReaderName, SourceFactory } from "./_reading.ts";
 import type { PassedOver } from "./_select.ts";
@@ -117,6 +118,11 @@ export interface NetworkWatcher extends AsyncIterable<NetworkChange>, AsyncDispo
   refresh(): Promise<NetworkState>;
   /** Like `refresh()`, without waiting for it. */
   wake(): void;
+  /**
+   * Reads what the system's neighbour table says of the gateway of a family now: whether its hardware address is known.
+   * Where the backend cannot see the table, the route has no gateway or the interface no neighbours, it is `"unknown"`.
+   */
+  neighbour(family: Family): Promise<NetworkViewNeighbour>;
   /** Ends all iterations, and lets go of everything. Safe twice. */
   close(): Promise<void>;
 }
