@@ -1,5 +1,6 @@
 /** Two hosts with a router between them: the test itself is the client, router and server lie in namespaces of their own. */
 
+import type { FarCommand, FarOptions, FarState } from "./_far_server.ts";
 import { call, ip, Network } from "./_network.ts";
 
 /** The addresses of everybody. */
@@ -19,6 +20,16 @@ const TUNING: Readonly<Record<Host, readonly string[]>> = {
   router: ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0"],
   server: [],
 };
+
+/** Servers on the server's side. */
+export interface Far {
+  /** The port for connections. */
+  readonly port: number;
+  /** Tells them something, and learns what has happened there. */
+  tell(command: FarCommand): Promise<FarState>;
+  /** Ends the process as `kill -9` does. */
+  kill(): Promise<void>;
+}
 
 /** A program in a host's namespace that writes a line of JSON for each that it reads. */
 export interface Program extends AsyncDisposable {
@@ -148,6 +159,25 @@ export class TwoHosts implements AsyncDisposable {
     return this.#stack.use(await talk(child));
   }
 
+  /**
+   * Starts servers at the server's IPv4 address (or where their options say); a name server there is the one that the
+   * client asks.
+   */
+  async serve({ fault, dns }: FarOptions): Promise<Far> {
+    const hostname = ADDRESS.server.v4;
+    const options = {
+      ...(fault ? { fault: { hostname, ...fault } } : {}),
+      ...(dns ? { dns: { hostname, port: 53, ...dns } } : {}),
+    };
+    const program = await this.start("server", "_far_server.ts", JSON.stringify(options));
+    if (dns) await this.changeNameserver(dns.hostname ?? hostname);
+    return {
+      port: Number(program.ready["port"]),
+      tell: (command) => program.ask<FarState>(command),
+      kill: program.kill,
+    };
+  }
+
   /** Makes the client ask a name server, and answers what is in `/etc/hosts` with no more than `localhost`. */
   async nameserver(address: string, options: string = "timeout:1 attempts:1"): Promise<void> {
     const folder = await Deno.makeTempDir({ dir: "/run", prefix: "holdfast-names-" });
@@ -175,6 +205,7 @@ export class TwoHosts implements AsyncDisposable {
     );
   }
 
+  /** Ends all programs, takes the rules and interfaces away. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
   }

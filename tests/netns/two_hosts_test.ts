@@ -20,3 +20,28 @@ Deno.test({
     assertEquals((await lab.run("server", "sysctl", "-n", "net.ipv4.ip_forward")).trim(), "0");
   },
 });
+
+Deno.test({
+  name: "the laboratory: servers beyond the router answer, fail and heal as they are told, by name",
+  ...needs,
+  async fn() {
+    await using lab = await TwoHosts.make();
+    const far = await lab.serve({
+      fault: { fault: { type: "http", body: "here" } },
+      dns: { records: { "far.test": { A: [ADDRESS.server.v4] } } },
+    });
+    const ask = async (): Promise<string> => await (await fetch(`http://far.test:${far.port}/`)).text();
+    assertEquals(await ask(), "here");
+    await far.tell({ do: "fault", fault: { type: "reset", after: 1 } });
+    await assertRejects(ask);
+    const { connections, questions } = await far.tell({
+      do: "fault",
+      fault: { type: "http", body: "again" },
+    });
+    assert(connections >= 2);
+    assert(questions.some(({ name, type }) => name === "far.test" && type === "A"));
+    assertEquals(await ask(), "again");
+    await far.kill();
+    await assertRejects(ask);
+  },
+});
