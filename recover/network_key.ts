@@ -3,8 +3,15 @@
 import { parseIp } from "../internal/ip.ts";
 import type { NetworkView, NetworkViewRoute, NetworkViewState } from "../internal/network_view.ts";
 
-/** The hardware addresses of the gateways that a view has named, by family; only there once it has named one. */
-const gateways = new WeakMap<NetworkView, { v4: string; v6: string }>();
+/** What was found out of a view: the hardware addresses of the gateways it has named, and the key of one state. */
+interface Seen {
+  v4: string;
+  v6: string;
+  state: NetworkViewState | null;
+  key: string;
+}
+
+const views = new WeakMap<NetworkView, Seen>();
 
 /**
  * Names the network that a view shows now: interface, gateway and prefix of each family's default route, and the
@@ -26,15 +33,28 @@ const gateways = new WeakMap<NetworkView, { v4: string; v6: string }>();
  */
 export function networkKey(network: NetworkView | undefined): string {
   if (!network) return "";
-  let seen = gateways.get(network);
-  if (!seen) {
-    const known = { v4: "", v6: "" };
-    gateways.set(network, seen = known);
-    network.subscribe((event) => {
-      if (event.type === "identitychange") known[event.family === 4 ? "v4" : "v6"] = event.to.mac;
-    });
-  }
   const { state } = network;
+  const seen = views.get(network) ?? follow(network);
+  // Policies ask for each attempt, and states are replaced as a whole.
+  if (seen.state !== state) {
+    seen.state = state;
+    seen.key = keyOf(state, seen);
+  }
+  return seen.key;
+}
+
+function follow(network: NetworkView): Seen {
+  const seen: Seen = { v4: "", v6: "", state: null, key: "" };
+  views.set(network, seen);
+  network.subscribe((event) => {
+    if (event.type !== "identitychange") return;
+    seen[event.family === 4 ? "v4" : "v6"] = event.to.mac;
+    seen.state = null;
+  });
+  return seen;
+}
+
+function keyOf(state: NetworkViewState, seen: Seen): string {
   const { v4, v6 } = state.defaultRoute;
   const parts = [v4 && routeKey(v4, state, seen.v4), v6 && routeKey(v6, state, seen.v6)];
   return parts.filter((part) => part !== null).join(" ");
