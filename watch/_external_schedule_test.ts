@@ -251,7 +251,7 @@ Deno.test("createExternalSchedule() does not keep the process alive", async () =
     createExternalSchedule({ options, onResult: () => console.log("answered") }).refresh();
     addEventListener("unload", () => console.log("ended"));`;
   const { code: status, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-lock", `--config=${new URL("../deno.json", import.meta.url).pathname}`, code],
+    args: ["eval", "--no-lock", `--config=${import.meta.dirname}/../deno.json`, code],
     env: { NO_COLOR: "1" },
   }).output();
   assertEquals([status, new TextDecoder().decode(stdout)], [0, "ended\n"], new TextDecoder().decode(stderr));

@@ -358,7 +358,7 @@ Deno.test("externalAddress() keeps the process alive while it waits", async () =
     const { servers } = await externalAddress({ servers: ["127.0.0.1:9"], timeout: 100 });
     console.log(servers[0].reason);`;
   const { code: status, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-lock", `--config=${new URL("../deno.json", import.meta.url).pathname}`, code],
+    args: ["eval", "--no-lock", `--config=${import.meta.dirname}/../deno.json`, code],
     env: { NO_COLOR: "1" },
   }).output();
   assertEquals([status, new TextDecoder().decode(stdout)], [0, "silent\n"], new TextDecoder().decode(stderr));

@@ -12,13 +12,28 @@ const kernel = Deno.dlopen("C:\\Windows\\System32\\kernel32.dll", {
   GetProcessHandleCount: { parameters: ["pointer", "buffer"], result: "i32" },
 });
 
+type Handles = readonly [counted: number, free: number];
+
+/** How often handles are counted on the way. */
+const ROUNDS = 4;
+
 /** What the system counts, which is nothing under Wine 8; and there the lowest number that is free. */
-function handles(): readonly [counted: number, free: number] {
+function handles(): Handles {
   const count = new Uint32Array(1);
   kernel.symbols.GetProcessHandleCount(kernel.symbols.GetCurrentProcess(), new Uint8Array(count.buffer));
   const probe = kernel.symbols.CreateEventW(0n, 0, 0, 0n);
   kernel.symbols.CloseHandle(probe);
   return [count[0] ?? 0, Number(probe) / 4];
+}
+
+/** Does something over and over, and counts before, between and after. */
+async function counted(cycles: number, cycle: (i: number) => Promise<void>): Promise<readonly Handles[]> {
+  const counts = [handles()];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = 0; i < cycles / ROUNDS; i++) await cycle(i);
+    counts.push(handles());
+  }
+  return counts;
 }
 
 const [count = "100"] = Deno.args;
@@ -40,17 +55,14 @@ for (const [internals, cycles] of [[true, Number(count)], [false, fewer]] as con
   };
   // The pool of the runtime starts its threads, each with handles of its own, as it is used.
   for (let i = 0; i < 15; i++) await cycle(i);
-  const before = handles();
-  for (let i = 0; i < cycles; i++) await cycle(i);
-  told.push({ internals, before, after: handles(), registered: windows.registered });
+  told.push({ cycles, counts: await counted(cycles, cycle), registered: windows.registered });
 }
 // Where it cannot be opened nothing may be left either: Wine's own notifications are stubs.
-const before = handles();
 let refused = 0;
-for (let i = 0; i < fewer; i++) {
+const counts = await counted(fewer, async (i) => {
   await openWindowsSource(new Ears()).catch(() => refused++);
   using reader = windowsReader();
   if (i % 5 === 0) await reader.read();
-}
-told.push({ refused, before, after: handles(), registered: 0 });
+});
+told.push({ cycles: fewer, counts, registered: 0, refused });
 console.log(JSON.stringify(told));

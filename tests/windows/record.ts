@@ -8,7 +8,7 @@
  */
 
 import { findNamespaces } from "../../dev/_namespace.ts";
-import { denoArgs, openWine, windowsUrl, withPrefix } from "./_wine.ts";
+import { openWine, ownWine } from "./_wine.ts";
 
 /** What makes each scene out of the one before, as lines for `ip -batch`. Wine 8 does not show a lost carrier. */
 const SCENES: Readonly<Record<string, string>> = {
@@ -49,36 +49,15 @@ async function ip(lines: string): Promise<void> {
 }
 
 async function record(): Promise<void> {
-  const temp = await Deno.makeTempDir({ prefix: "holdfast-record-" });
-  const { folder, env } = await withPrefix(await openWine(), `${temp}/prefix`);
-  const script = windowsUrl(new URL("record_scene.ts", import.meta.url));
-  const child = new Deno.Command("wine", {
-    args: [`${folder}/deno.exe`, ...denoArgs(["-A"]), script],
-    env: { ...env },
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const input = child.stdin.getWriter();
-  const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  await using wine = await ownWine(await openWine());
+  await using tables = await wine.follow("record_scene.ts");
   const session = [];
-  let text = "";
   for (const [scene, commands] of Object.entries(SCENES)) {
     await ip(commands);
-    await input.write(new TextEncoder().encode("\n"));
-    while (!text.includes("\n")) {
-      const { done, value } = await output.read();
-      if (done) throw new Error("Cannot record: the script ended");
-      text += value;
-    }
-    const [line = "", ...rest] = text.split("\n");
-    text = rest.join("\n");
-    session.push({ scene, ...JSON.parse(line) });
+    await tables.say("");
+    session.push({ scene, ...JSON.parse(await tables.line()) });
   }
-  await input.close();
-  await output.cancel();
-  await child.status;
-  await new Deno.Command("wineserver", { args: ["-w"], env: { ...env } }).output();
-  await Deno.remove(temp, { recursive: true });
+  await tables.end();
   const url = new URL("../fixtures/windows/session.json", import.meta.url);
   await Deno.writeTextFile(url, `${JSON.stringify(session, null, 2)}\n`);
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { requires, scale } from "../_require.ts";
-import { told, wine, WINE_TOOLS } from "./_wine.ts";
+import { told, wine, WINE_TOOLS, wineIn } from "./_wine.ts";
 
 const needs = requires({ os: ["linux"], tools: WINE_TOOLS });
 
@@ -18,6 +18,15 @@ interface EventsTold {
   readonly failures: readonly string[];
 }
 
+/** What `cycles.ts` tells of one way to open. */
+interface CyclesTold {
+  readonly cycles: number;
+  /** The handles that are counted, and the lowest that is free; before, between and after. */
+  readonly counts: readonly (readonly [number, number])[];
+  readonly registered: number;
+  readonly refused?: number;
+}
+
 Deno.test({
   name: "a call back of Windows and a change in the registry become hints, by both ways to wait",
   ...needs,
@@ -29,7 +38,8 @@ Deno.test({
       assertEquals([registered, kept, left], [3, 3, 0]);
       assertEquals([dns, failures], [[true, true], []]);
       assertEquals(latencies.length, 5);
-      assert(Math.abs(slept) < 1000, `asleep for ${slept} ms`);
+      // Two clocks are read, and a loaded machine may do something else in between.
+      assert(Math.abs(slept) < 60_000, `asleep for ${slept} ms`);
     }
     console.log(
       `call back to hint: ${ways.map(({ latencies }) => Math.min(...latencies).toFixed(1)).join(", ")} ms`,
@@ -41,17 +51,18 @@ Deno.test({
   name: "opening and closing over and over leaves no handle, also where opening fails",
   ...needs,
   async fn() {
-    const rounds = await told<{ before: number[]; after: number[]; registered: number; refused?: number }[]>(
-      "cycles.ts",
-      { args: [`${scale(100, 1000)}`] },
-    );
-    assertEquals(rounds.length, 3);
-    assertEquals(rounds.at(-1)?.refused, Math.ceil(scale(100, 1000) / 4));
-    for (const { before, after, registered } of rounds) {
+    const ways = await told<CyclesTold[]>("cycles.ts", { args: [`${scale(100, 1000)}`] });
+    assertEquals(ways.length, 3);
+    assert((ways.at(-1)?.refused ?? 0) >= scale(100, 1000) / 4);
+    for (const { cycles, counts, registered } of ways) {
       assertEquals(registered, 0);
-      // A thread of the runtime's pool that starts or ends meanwhile has a few handles of its own.
-      for (const [i, count] of after.entries()) {
-        assert(count <= (before[i] ?? 0) + 30, `${before} handles before, ${after} after`);
+      for (const way of [0, 1]) {
+        // A thread of the runtime's pool that starts meanwhile has handles of its own; a leak is there in each round.
+        const growth = counts.slice(1).map((count, i) => (count[way] ?? NaN) - (counts[i]?.[way] ?? NaN));
+        assert(
+          Math.min(...growth) < cycles / growth.length / 2,
+          `${cycles} cycles, handles: ${counts.join("; ")}`,
+        );
       }
     }
   },
@@ -77,3 +88,20 @@ for (const [way, expected, wait] of ENDS) {
     },
   });
 }
+
+Deno.test({
+  name: "the exit code of Windows is reported where Wine kills what is left of the process",
+  ...requires({ os: ["linux"], tools: [...WINE_TOOLS, "strace"] }),
+  async fn() {
+    const { folder, deno } = await wine();
+    // So that the server of Wine is there, and not slowed down as well.
+    await deno(["--version"]);
+    // The end in the kernel takes longer than the server waits for, as on a loaded machine.
+    const slow = ["-e", "trace=exit_group", "-e", "inject=exit_group:delay_enter=4000000"];
+    const slowed = wineIn(folder, {
+      wrap: (command) => ["strace", "-f", "-o", "/dev/null", ...slow, ...command],
+    });
+    const { code, stdout, unix } = await slowed.deno(["eval", "console.log('all of it'); Deno.exit(7)"]);
+    assertEquals({ code, stdout, unix }, { code: 7, stdout: "all of it\n", unix: 128 + 9 });
+  },
+});
