@@ -1,0 +1,66 @@
+/** What carries a pipe: the least that a transport has to do. Everything else of a pipe is built on this, once. */
+
+import type { PipeAddress, Transport } from "./address.ts";
+
+/** One connection. Reading and writing are independent; there is at most one pending read and one pending write. */
+export interface Link {
+  /** What it is. */
+  readonly transport: Transport;
+  /** Whether it keeps the boundaries of what is written (`message`: WebSocket, UDP), or is a stream of bytes. */
+  readonly unit: "bytes" | "message";
+  /** Our end. */
+  readonly localAddress: PipeAddress;
+  /** The other end. */
+  readonly remoteAddress: PipeAddress;
+  /** Whether it can close one direction. */
+  readonly halfClose: boolean;
+  /** Who sent what was read last, where that may be different from one read to the next. */
+  readonly lastFrom?: PipeAddress;
+  /** What the application should see of it besides, for example the protocol agreed on. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /**
+   * Reads: some bytes into the buffer for a stream, or one whole message.
+   *
+   * @param buffer Where a stream's bytes go; a link of messages may leave it alone.
+   * @returns The part of the buffer that was filled, or the message; `null` at a clean end. What it returns is the caller's.
+   * @throws What went wrong, as the runtime gave it.
+   */
+  read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Writes all of it, or one message.
+   *
+   * @param data The bytes; not touched by the caller until it resolves.
+   * @returns Resolves when the system took them.
+   */
+  write(data: Uint8Array): Promise<void>;
+  /** Says that no more will be written. */
+  closeWrite(): Promise<void>;
+  /** Closes it, and resolves when its address is free again; a pending read and write are settled by that. */
+  close(): Promise<void>;
+  /** Ends it at once, by a reset where the transport has one; a pending read and write are settled by that. */
+  abort(): void;
+  /** Gives the connection below away; undefined where there is nothing that could be given. */
+  detach?(): unknown;
+  /** The connection's own streams, where they are faster than reading and writing one by one. */
+  readonly streams?: {
+    readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+    readonly writable: WritableStream<Uint8Array<ArrayBufferLike>>;
+  };
+}
+
+/** What opens links to one place: once, and again after a loss. */
+export type Dialer = (options: { readonly signal: AbortSignal }) => Promise<Link>;
+
+/** What accepts links. */
+export interface LinkListener {
+  /** Where it listens, one address each. */
+  readonly addresses: readonly PipeAddress[];
+  /**
+   * Waits for the next link.
+   *
+   * @returns The link, or `null` when it was closed.
+   */
+  accept(): Promise<Link | null>;
+  /** Stops listening; links that were accepted live on. Resolves when the addresses are free again. */
+  close(): Promise<void>;
+}
