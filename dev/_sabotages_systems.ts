@@ -48,4 +48,12 @@ export const SYSTEMS: readonly Sabotage[] = [
     replace: "route.metric + 0 * (metrics.get(route.index) ?? 0)",
     test: ["watch/_windows_reading_test.ts"],
   },
+  {
+    name: "Windows: polling passes over the native tables",
+    file: "watch/_select.ts",
+    find: 'os === "windows" ? WINDOWS()',
+    replace: 'os === "windows" ? WINDOWS().slice(9)',
+    test: ["tests/windows/wine_watch_test.ts"],
+    filter: "watchNetwork() tells by polling",
+  },
 ];

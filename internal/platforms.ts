@@ -54,6 +54,7 @@ export const PLATFORMS: readonly PlatformFeature[] = [
   row("watch", "name servers", "real", "unproven", "wine"),
   row("watch", "public address by STUN", "real", "unproven", "unproven"),
   row("watch", "sleep and wake", "unproven", "unproven", "unproven"),
-  row("testing", "scripted network, fake clock, fake STUN server", "real", "unproven", "unproven"),
+  row("testing", "scripted network, fake clock", "real", "unproven", "wine"),
+  row("testing", "fake STUN server", "real", "unproven", "unproven"),
   row("cli", "all commands", "real", "unproven", "unproven"),
 ];
