@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock, wait } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
+import { isAborted, isExhausted } from "./_accept_error.ts";
 import { checkNumber, checkWord } from "./_check.ts";
 import { type AcceptedConnection, closeQuietly, Connections } from "./_connections.ts";
 import { Listeners } from "./_listeners.ts";
@@ -186,25 +187,6 @@ export function acceptLoop<C extends AcceptedConnection>(
   return new GuardedLoop(listener, handler, options);
 }
 
-/** The system has no room: for descriptors (of the process, of the machine), for buffers, for anything (accept(2)). */
-const EXHAUSTED = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
-
-/** One connection went wrong before it was accepted; the listener is well (accept(2), "Error handling"). */
-const PASSING = new Set([
-  "ECONNABORTED",
-  "ECONNRESET",
-  "EPROTO",
-  "EINTR",
-  "EAGAIN",
-  "ENETDOWN",
-  "ENOPROTOOPT",
-  "EHOSTDOWN",
-  "ENONET",
-  "EHOSTUNREACH",
-  "EOPNOTSUPP",
-  "ENETUNREACH",
-]);
-
 class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
   readonly closed: Promise<void>;
   readonly #listener: ConnectionSource<C>;
@@ -304,9 +286,8 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
 
   /** Waits where that can help; throws the error where nothing can. */
   async #failed(error: unknown, failures: number): Promise<void> {
-    const { code = "" } = error as { readonly code?: string };
-    const exhausted = EXHAUSTED.has(code);
-    if (!exhausted && !PASSING.has(code)) throw error;
+    const exhausted = isExhausted(error);
+    if (!exhausted && !isAborted(error)) throw error;
     // A connection that aborted took itself out of the queue; were it to come again and again, that would be a busy loop.
     if (!exhausted && failures === 1) return;
     const { pause = 50 } = this.#options;
