@@ -74,6 +74,8 @@ export async function openWine(): Promise<Wine> {
   const folder = cacheFolder();
   const wine = wineIn(folder);
   if (textOf(`${folder}/prefix/ready`) !== SET_UP) await setUp(wine);
+  // The first program after a while starts the server, and after an update of Wine says on standard error what that did.
+  await wine.deno(["--version"]);
   return wine;
 }
 

@@ -94,7 +94,7 @@ Deno.test({
   ...requires({ os: ["linux"], tools: [...WINE_TOOLS, "strace"] }),
   async fn() {
     const { folder, deno } = await wine();
-    // So that the server of Wine is there, and not slowed down as well.
+    // So that the server of Wine is there, and is not slowed down as well.
     await deno(["--version"]);
     // The end in the kernel takes longer than the server waits for, as on a loaded machine.
     const slow = ["-e", "trace=exit_group", "-e", "inject=exit_group:delay_enter=4000000"];
