@@ -200,6 +200,38 @@ export const commandTable: readonly CommandSpec[] = [
     load: () => import("./commands/wait.ts"),
   },
   {
+    name: "explain",
+    summary: "Tell what an error means, and what to do about it",
+    description:
+      "Finds the failure that a message, a code or a number stands for, and tells what one sees, why it is so, " +
+      "how to be sure, and what to do, with code. The exit code is 1 when nothing is known.",
+    arguments: [{
+      name: "TEXT",
+      summary: 'A message, a code, a number, the name of a scenario, or "-" for standard input',
+      required: false,
+      many: true,
+    }],
+    options: [
+      json,
+      {
+        name: "os",
+        type: "choice",
+        value: "SYSTEM",
+        choices: ["linux", "darwin", "windows"],
+        summary: "Where numbers in the text come from (otherwise this system)",
+      },
+      { name: "all", type: "boolean", summary: "List all that is known" },
+    ],
+    examples: [
+      { run: 'holdfast explain "No route to host (os error 113)"', does: "What a message means" },
+      { run: "holdfast explain ECONNREFUSED", does: "What a code means" },
+      { run: "holdfast explain --os windows 10053", does: "What a number of Windows means" },
+      { run: "deno run -A app.ts 2>&1 | holdfast explain -", does: "What a program ended with" },
+    ],
+    permissions: "None.",
+    load: () => import("./commands/explain.ts"),
+  },
+  {
     name: "doctor",
     summary: "Tell what works on this machine, and what is missing",
     description: "Tries each backend of each module and says whether it is usable, why not, " +

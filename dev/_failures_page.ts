@@ -1,6 +1,8 @@
 /** The page about failures, and the table of the tests that bring them about: both written by `deno task docs`. */
 
-import { SCENARIO_IDS } from "../recover/scenarios/ids.ts";
+import { CODES } from "../recover/_codes.ts";
+import { verdictOf } from "../recover/_verdicts.ts";
+import { SCENARIO_IDS, type ScenarioId } from "../recover/scenarios/ids.ts";
 import type { Scenario, ScenarioGroup, ScenarioProof, ScenarioTest } from "../recover/scenarios/scenario.ts";
 import { filesBelow, fileSystemPath, ROOT } from "./_files.ts";
 
@@ -41,7 +43,6 @@ export function failuresPage(
     const rows = members.map(({ id, symptom }) => [escaped(firstSentence(symptom)), link(id)]);
     return `### ${heading}: what you see\n\n${table(["What you see", "Look at"], rows)}`;
   });
-  const codes = [...byCode(scenarios)].map(([code, ids]) => [`\`${code}\``, ids.map(link).join(", ")]);
   const parts = groups.map(({ heading, members }) => `## ${heading}\n\n${members.map(chapter).join("\n\n")}`);
   return `
 # Failures
@@ -52,19 +53,26 @@ and what to do. \`holdfast explain "MESSAGE"\` finds the right one for a pasted 
 Linux, where nothing else is said.
 
 - [By what you see](#by-what-you-see)
-- [By code or message](#by-code-or-message)
+- [By code](#by-code)
+- [By word](#by-word)
 ${groups.map(({ heading }) => `- [${heading}](#${anchor(heading)})`).join("\n")}
 
 ## By what you see
 
 ${symptoms.join("\n\n")}
 
-## By code or message
+## By code
 
-The name of an error comes first, then numbers and status codes. The same number means different things on different
-systems: \`holdfast explain --os windows 64\`.
+The same number means different things on different systems. The runtime shows it as \`(os error 111)\`, often with no
+other code; \`holdfast explain --os windows 64\` looks it up.
 
-${table(["Code", "Look at"], codes)}
+${table(["Code", "Linux", "macOS", "Windows", "Look at"], systemCodes(scenarios))}
+
+## By word
+
+Classes of errors, codes of libraries, and the status codes of HTTP and WebSocket.
+
+${table(["Word", "Look at"], otherWords(scenarios))}
 
 ${parts.join("\n\n")}
 `;
@@ -104,27 +112,45 @@ function escaped(text: string): string {
   return text.replaceAll(/[<>*_`[\]]/g, "\\$&");
 }
 
-/** Up to the first full stop before a capital letter. */
+/** The first sentence, and the next ones as long as it is too short to know anything again by. */
 function firstSentence(text: string): string {
-  const [sentence = text] = text.split(/(?<=[.!?]) (?=["A-Z])/);
-  return sentence.replace(/\.$/, "");
-}
-
-/** What one would look up as a word: codes, classes, numbers. */
-const CODE = /^(?:[A-Z][A-Z0-9_]{3,}|\d{3,5}|os error \d+|[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)$/;
-
-function byCode(scenarios: readonly Scenario[]): ReadonlyMap<string, readonly string[]> {
-  const found: Record<string, string[]> = {};
-  for (const { id, searchTerms } of scenarios) {
-    for (const term of searchTerms) if (CODE.test(term)) (found[term] ??= []).push(id);
+  let beginning = "";
+  for (const sentence of text.split(/(?<=[.!?]) (?=["A-Z])/)) {
+    beginning = beginning === "" ? sentence : `${beginning} ${sentence}`;
+    if (beginning.length >= 60) break;
   }
-  return new Map(Object.entries(found).sort(([a], [b]) => order(a).localeCompare(order(b), "en")));
+  return beginning.replace(/\.$/, "");
 }
 
-/** Words before numbers, and numbers by their size. */
-function order(code: string): string {
-  const number = /\d+$/.exec(code)?.[0];
-  return number === undefined ? `0${code}` : `1${number.padStart(6, "0")}`;
+/** What one would look up as a word: names of errors, classes, status codes. */
+const WORD = /^(?:[A-Z][A-Z0-9_]{3,}|\d{3,5}|[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)$/;
+
+/** The codes of systems with their numbers, and where to look. */
+function systemCodes(scenarios: readonly Scenario[]): readonly (readonly string[])[] {
+  const rows = Object.entries(CODES).map(([code, { numbers, verdict, at = {} }]) => {
+    const meant = [verdict, ...Object.values(at)].map((name) => verdictOf(name).scenario);
+    const ids = new Set([...meant.filter((id) => id !== null), ...havingTerm(scenarios, code)]);
+    const { linux, darwin, windows } = numbers;
+    return [
+      `\`${code}\``,
+      ...[linux, darwin, windows].map((all) => all.join(", ")),
+      [...ids].map(link).join(", "),
+    ];
+  });
+  return rows.filter((row) => row.at(-1) !== "").sort(([a = ""], [b = ""]) => a.localeCompare(b, "en"));
+}
+
+/** All other words, and where to look; numbers come last. */
+function otherWords(scenarios: readonly Scenario[]): readonly (readonly string[])[] {
+  const terms = new Set(scenarios.flatMap(({ searchTerms }) => searchTerms));
+  const words = [...terms].filter((term) => WORD.test(term) && !(term in CODES));
+  const order = (word: string): string => /^\d/.test(word) ? `~${word.padStart(6, "0")}` : word.toLowerCase();
+  words.sort((a, b) => order(a) < order(b) ? -1 : 1);
+  return words.map((word) => [`\`${word}\``, havingTerm(scenarios, word).map(link).join(", ")]);
+}
+
+function havingTerm(scenarios: readonly Scenario[], term: string): readonly ScenarioId[] {
+  return scenarios.filter(({ searchTerms }) => searchTerms.includes(term)).map(({ id }) => id);
 }
 
 /**

@@ -14,6 +14,7 @@ const TYPES: Record<
   | "state"
   | "external"
   | "wait"
+  | "explain"
   | "doctor"
   | "platform"
   | "permissions"
@@ -42,6 +43,7 @@ const TYPES: Record<
   change: true,
   external: true,
   wait: true,
+  explain: true,
   doctor: true,
   platform: true,
   permissions: true,
@@ -119,6 +121,19 @@ Deno.test("wait --json tells why nothing was reached, and says it to people as w
   const { reached, address, reason } = JSON.parse(stdout);
   assertEquals([reached, address], [false, null]);
   assertEquals(stderr, `holdfast: Cannot reach 127.0.0.1:1 within 0.1s: ${reason}\n`);
+});
+
+Deno.test("explain --json writes a line per scenario, the likeliest first", async () => {
+  const { code, stdout, stderr } = await runMain(["explain", "--json", "--os", "linux", "os error 111"]);
+  const types = check(stdout);
+  assertEquals([code, stderr, [...new Set(types)]], [0, "", ["explain"]]);
+  const { scenario, by } = JSON.parse(stdout.split("\n")[0] ?? "");
+  assertEquals([scenario, by], ["port-closed", "ECONNREFUSED"]);
+});
+
+Deno.test("explain --json --all writes a line for each scenario", async () => {
+  const { code, stdout } = await runMain(["explain", "--json", "--all"]);
+  assertEquals([code, check(stdout).length], [0, 86]);
 });
 
 Deno.test("external --json tells the public address, and what each server said", async () => {

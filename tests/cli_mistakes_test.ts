@@ -216,6 +216,55 @@ const MISTAKES: readonly Mistake[] = [
     hint: 'Write "--stun HOST"; it may be given several times',
     code: 2,
   },
+  // Failures to explain
+  {
+    argv: ["explain"],
+    message: 'Cannot run "holdfast explain": there is no text',
+    hint: 'Write an error message behind it, or "--all"',
+    code: 2,
+  },
+  {
+    argv: ["explain", "--all", "ECONNREFUSED"],
+    message: 'Cannot run "holdfast explain": "--all" takes no text',
+    hint: 'Leave out the text, or "--all"',
+    code: 2,
+  },
+  {
+    argv: ["explain", "port-closd"],
+    message: 'Cannot run "holdfast explain": unknown scenario "port-closd"',
+    hint: 'Did you mean "port-closed"?',
+    code: 2,
+  },
+  {
+    argv: ["explain", "F99"],
+    message: 'Cannot run "holdfast explain": no scenario has the number "F99"',
+    hint: "They go from F01 to F86",
+    code: 2,
+  },
+  {
+    argv: ["explain", "--os", "macos", "61"],
+    message: 'Cannot run "holdfast explain": the option "--os" cannot be "macos"',
+    hint: "It can be one of: linux, darwin, windows",
+    code: 2,
+  },
+  {
+    argv: ["explain", "ECONREFUSED"],
+    message: 'Cannot explain it: nothing is known about "ECONREFUSED"',
+    hint: 'Did you mean "ECONNREFUSED"?',
+    code: 1,
+  },
+  {
+    argv: ["explain", "the cat sat on the keyboard"],
+    message: 'Cannot explain it: nothing is known about "the cat sat on the keyboard"',
+    hint: 'Run "holdfast explain --all" to see what is known',
+    code: 1,
+  },
+  {
+    argv: ["explain", "\x1b[2Jx"],
+    message: 'Cannot explain it: nothing is known about "\\u001b[2Jx"',
+    hint: 'Run "holdfast explain --all" to see what is known',
+    code: 1,
+  },
   // HOST:PORT
   {
     argv: ["wait", "example.com"],

@@ -18,16 +18,12 @@ export const address: readonly ScenarioText[] = [
     code: `import { ready } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// Waits for a family, and says which there are when it does not come back.
+// Waits for IPv6, and tells step by step what is missing when it does not come back.
 async function whenIPv6(): Promise<boolean> {
   await using network = await watchNetwork();
-  try {
-    await ready(network, { family: 6, signal: AbortSignal.timeout(10_000) });
-    return true;
-  } catch {
-    console.warn("No IPv6, there is:", network.state.families);
-    return false;
-  }
+  const report = await ready(network, { family: 6, limit: 10_000 });
+  if (!report.ready) console.warn(network.state.families, report.steps);
+  return report.ready;
 }`,
     searchTerms: ["IPv6 lost", "IPv6 address gone after link flap", "link flap", "EADDRNOTAVAIL"],
     proof: "provoked",
@@ -56,11 +52,11 @@ async function guard(connection: Deno.TcpConn): Promise<void> {
   }
 }`,
     searchTerms: [
+      "ECONNABORTED",
       "address changed",
       "IP changed",
       "local address",
       "software caused connection abort",
-      "10053",
     ],
     proof: "provoked",
   },
@@ -78,7 +74,7 @@ async function guard(connection: Deno.TcpConn): Promise<void> {
 
 // Duplicate address detection takes a second or two.
 function listen(hostname: string, port: number): Promise<Deno.TcpListener> {
-  const policy = retry({ maxAttempts: 25, backoff: constant(200) });
+  const policy = retry({ operation: "listen", maxAttempts: 25, backoff: constant(200) });
   return policy.execute(() => Deno.listen({ hostname, port }));
 }`,
     searchTerms: [
@@ -169,9 +165,9 @@ import { watchNetwork } from "@holdfast/net/watch";
 // Joins when the network is there. Needs --unstable-net.
 async function join(socket: Deno.DatagramConn, group: string): Promise<Deno.MulticastV4Membership> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(() => socket.joinMulticastV4(group, "0.0.0.0"));
+  return await retry({ network, operation: "join" }).execute(() => socket.joinMulticastV4(group, "0.0.0.0"));
 }`,
-    searchTerms: ["No such device", "os error 19", "ENODEV", "joinMulticast", "multicast"],
+    searchTerms: ["No such device", "ENODEV", "joinMulticast", "multicast"],
     proof: "provoked",
   },
 ];

@@ -16,7 +16,7 @@ export const established: readonly ScenarioText[] = [
     detection: "The code, from a connection that worked before.",
     remedy:
       "What was sent may have been carried out. Repeat only what may happen twice: Failure.sent says maybe, and retry() " +
-      "obeys it when told that the work is not idempotent.",
+      "stops there unless it is told that the work is idempotent.",
     code: `import { classify } from "@holdfast/net/recover";
 
 // Whether a request may be sent again: always if it may happen twice, else only if it never left.
@@ -48,11 +48,11 @@ function mayRepeat(error: unknown, idempotent: boolean): boolean {
     code: `import { dial, retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// A conversation that is begun anew on the network as it is now.
-async function talk(hostname: string, port: number, work: (c: Deno.Conn) => Promise<void>): Promise<void> {
+// A conversation that may be begun anew, on the network as it is then.
+async function talk(address: string, work: (connection: Deno.TcpConn) => Promise<void>): Promise<void> {
   await using network = await watchNetwork();
-  await retry({ network }).execute(async ({ signal }) => {
-    using connection = await dial({ hostname, port }, { network, signal });
+  await retry({ network, idempotent: true }).execute(async ({ signal }) => {
+    using connection = (await dial(address, { network, signal })).conn;
     await work(connection);
   });
 }`,
@@ -61,7 +61,6 @@ async function talk(hostname: string, port: number, work: (c: Deno.Conn) => Prom
       "Software caused connection abort",
       "ConnectionAborted",
       "aborted by the software",
-      "10053",
     ],
     proof: "provoked",
   },
@@ -105,7 +104,12 @@ async function readAll(connection: Deno.Conn): Promise<string> {
       "Its memory is gone: begin anew, from what was kept on disk. heartbeat() finds it out while idle, before it hurts.",
     code: `import { heartbeat } from "@holdfast/net/recover";
 
-// Asks every 15 s, so that a new server is noticed before there is something to say.`,
+// Asks every 15 s, so that a reboot is noticed before there is something to say.
+function guard(connection: Deno.Conn, ping: (signal: AbortSignal) => Promise<void>): Disposable {
+  const beat = heartbeat({ ping, interval: 15_000 });
+  beat.on("dead", () => connection.close());
+  return beat;
+}`,
     searchTerms: ["ECONNRESET", "Connection reset by peer", "server rebooted", "power loss"],
     proof: "provoked",
   },
@@ -119,7 +123,16 @@ async function readAll(connection: Deno.Conn): Promise<string> {
       "Packets are dropped in silence, and the kernel sends them again, ever more seldom, before it gives up.",
     detection: "No answer from the other program for some seconds, while ours is sending.",
     remedy: "Ask for an answer by the application itself and set a time limit on progress: heartbeat().",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+
+// Ends the work when the other program does not answer for 5 s, whatever the kernel still hopes for.
+async function guarded(
+  ping: (signal: AbortSignal) => Promise<void>,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  using beat = heartbeat({ ping, interval: 5000, timeout: 5000 });
+  await work(beat.signal);
+}`,
     searchTerms: ["ETIMEDOUT", "Connection timed out", "tcp_retries2", "retransmission", "writes succeed"],
     proof: "provoked",
   },
@@ -134,7 +147,19 @@ async function readAll(connection: Deno.Conn): Promise<string> {
     remedy:
       "heartbeat(): a ping of the application's own when nothing was heard, and an end when nothing comes back. The " +
       "runtime's keep-alive is no substitute.",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+import { watchNetwork } from "@holdfast/net/watch";
+
+// One question when nothing was heard for 15 s, and at once when the network has changed.
+async function guarded(
+  ping: (signal: AbortSignal) => Promise<void>,
+  work: (signal: AbortSignal, heard: () => void) => Promise<void>,
+): Promise<void> {
+  await using network = await watchNetwork();
+  using beat = heartbeat({ ping, network, interval: 15_000 });
+  // Whatever comes in is a sign of life: work() calls heard() for it.
+  await work(beat.signal, () => beat.alive());
+}`,
     searchTerms: ["half-open", "half open", "keepalive", "keep-alive", "hangs forever", "dead connection"],
     proof: "provoked",
   },
@@ -150,16 +175,16 @@ async function readAll(connection: Deno.Conn): Promise<string> {
 import { watchNetwork } from "@holdfast/net/watch";
 
 // A new connection at each return of the network; the old one goes when the new one is there.
-async function follow(hostname: string, port: number, use: (c: Deno.Conn) => void): Promise<void> {
+async function follow(address: string, use: (connection: Deno.TcpConn) => void): Promise<void> {
   await using network = await watchNetwork();
-  let current = await dial({ hostname, port }, { network });
-  use(current);
+  let { conn } = await dial(address, { network });
+  use(conn);
   for await (const event of network.events) {
     if (event.type !== "online") continue;
-    const next = await dial({ hostname, port }, { network });
-    use(next);
-    current.close();
-    current = next;
+    const old = conn;
+    ({ conn } = await dial(address, { network }));
+    use(conn);
+    old.close();
   }
 }`,
     searchTerms: ["slow to recover", "still hangs after reconnect", "retransmission", "RTO"],
@@ -175,7 +200,17 @@ async function follow(hostname: string, port: number, use: (c: Deno.Conn) => voi
       "The router was restarted or its table was flushed: packets of the old connection belong to nobody.",
     detection: "All connections through that router break at once, those that send first.",
     remedy: "The client must ping, not the server, and more often than the router forgets: heartbeat().",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+
+// The client asks, every 30 s; a server that does so finds out, and the client does not.
+function guard(connection: Deno.Conn, ping: (signal: AbortSignal) => Promise<void>): Disposable {
+  const beat = heartbeat({ ping, interval: 30_000 });
+  beat.on("dead", ({ error }) => {
+    console.warn(error.message);
+    connection.close();
+  });
+  return beat;
+}`,
     searchTerms: ["NAT", "conntrack", "router restarted", "ECONNRESET", "Connection reset by peer"],
     proof: "provoked",
   },
@@ -190,7 +225,12 @@ async function follow(hostname: string, port: number, use: (c: Deno.Conn) => voi
     detection: "It works while there is traffic, and breaks after a pause.",
     remedy:
       "Ping before the entry goes: heartbeat() with an interval of 60 to 240 s for TCP, 15 to 25 s for UDP.",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+
+// Often enough for every NAT: each ping also keeps its entry alive.
+function keepAlive(protocol: "tcp" | "udp", ping: (signal: AbortSignal) => Promise<void>): Disposable {
+  return heartbeat({ ping, interval: protocol === "tcp" ? 60_000 : 15_000 });
+}`,
     searchTerms: ["idle timeout", "NAT timeout", "dies after minutes", "idle connection"],
     proof: "documented",
   },

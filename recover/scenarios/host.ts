@@ -35,10 +35,19 @@ async function follow(check: (slept: number) => Promise<void>): Promise<void> {
     detection: "Date.now() and performance.now() disagree about how long something took.",
     remedy:
       "Measure durations with a monotonic clock, as everything here does; the wall clock is for people and certificates.",
-    code: `// A time limit that no change of the wall clock can move.
+    code: `import { suspendWatchdog } from "@holdfast/net/recover";
+
+// A time limit that no change of the wall clock can move.
 function deadline(milliseconds: number): () => boolean {
   const end = performance.now() + milliseconds;
   return () => performance.now() >= end;
+}
+
+// Tells when the wall clock was set.
+function follow(tell: (by: number) => void): Disposable {
+  const watchdog = suspendWatchdog();
+  watchdog.on("clockjump", ({ by }) => tell(by));
+  return watchdog;
 }`,
     searchTerms: ["clock jump", "Date.now", "NTP", "time went backwards", "clock skew"],
     proof: "documented",
@@ -51,7 +60,15 @@ function deadline(milliseconds: number): () => boolean {
     detection: "A timer fires much later than asked for.",
     remedy:
       "Do not judge others right after a stall: heartbeat() adds the lag to its limits. Move the work to a Worker.",
-    code: `import { lagMeter } from "@holdfast/net/recover";`,
+    code: `import { loopLag } from "@holdfast/net/recover";
+
+// Tells when the program itself was the slow one.
+async function watched<T>(work: () => Promise<T>): Promise<T> {
+  using lag = loopLag({ interval: 100 });
+  const value = await work();
+  if (lag.max > 200) console.warn(\`The event loop was held for \${Math.round(lag.max)} ms\`);
+  return value;
+}`,
     searchTerms: ["event loop blocked", "event loop lag", "blocked main thread", "high CPU"],
     proof: "documented",
   },
@@ -62,7 +79,14 @@ function deadline(milliseconds: number): () => boolean {
     cause: "A debugger, Ctrl-Z, a container that was paused, or a virtual machine that was moved.",
     detection: "All clocks moved on in one tick: 4.07 s after a stop of 4 s here.",
     remedy: "As for suspend: check every connection first, then go on.",
-    code: `import { watchNetwork } from "@holdfast/net/watch";`,
+    code: `import { suspendWatchdog } from "@holdfast/net/recover";
+
+// Calls check() when the machine slept, or the process was stopped.
+function follow(check: (slept: number, reason: "asleep" | "stalled") => void): Disposable {
+  const watchdog = suspendWatchdog();
+  watchdog.on("wake", ({ slept, reason }) => check(slept, reason));
+  return watchdog;
+}`,
     searchTerms: ["SIGSTOP", "SIGCONT", "docker pause", "freezer", "debugger paused", "live migration"],
     proof: "provoked",
   },
@@ -78,7 +102,10 @@ function deadline(milliseconds: number): () => boolean {
     code: `import { compose, constant, limit, retry } from "@holdfast/net/recover";
 
 // 100 at a time, and a pause of a second after a failure.
-const policy = compose(limit(100), retry({ maxAttempts: 5, backoff: constant(1000) }));
+const policy = compose(
+  limit({ concurrency: 100, queue: 1000 }),
+  retry({ operation: "connect", backoff: constant(1000) }),
+);
 
 function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
   return policy.execute(({ signal }) => Deno.connect({ hostname, port, signal }));
@@ -88,8 +115,6 @@ function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
       "No buffer space available",
       "nf_conntrack: table full",
       "conntrack table full",
-      "os error 105",
-      "10055",
       "ENOMEM",
     ],
     proof: "documented",
@@ -107,7 +132,7 @@ function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
 
 // Full jitter, a fifth of the requests at most for retries, and a pause when all fails.
 const policy = compose(
-  retry({ backoff: exponential({ jitter: "full" }), budget: budget({ ratio: 0.2 }) }),
+  retry({ idempotent: true, backoff: exponential({ jitter: "full" }), budget: budget({ ratio: 0.2 }) }),
   breaker(),
 );
 

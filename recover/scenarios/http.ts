@@ -11,11 +11,18 @@ export const http: readonly ScenarioText[] = [
       "fetch succeeds with status 200, and the body is some login page. By https it fails with a certificate error.",
     cause: "A hotel's or train's network answers everything itself until a person has clicked.",
     detection: 'Ask for a page with a known answer, with redirect: "manual": anything else is a portal.',
-    remedy: "Give ready() such a probe, and wait: it asks again, and at once when the network changes.",
-    code: `import { ready } from "@holdfast/net/recover";
+    remedy:
+      "Give readyGate() such a page as portal: attempts wait while something else answers. A person has to log in.",
+    code: `import { readyGate, retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// Returns when a page with a known answer gives that answer, and not a login page.`,
+// A page that answers 204: anything else is a portal, and attempts wait.
+async function load(url: string, probe: string): Promise<string> {
+  await using network = await watchNetwork();
+  const gate = readyGate(network, { portal: probe, onReport: ({ steps }) => console.log(steps) });
+  const policy = retry({ network, ready: gate, idempotent: true });
+  return await policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
+}`,
     searchTerms: [
       "captive portal",
       "login page",
@@ -37,7 +44,7 @@ import { watchNetwork } from "@holdfast/net/watch";
     code: `import { constant, retry } from "@holdfast/net/recover";
 
 // Once more, at once: the second attempt gets a new connection.
-const policy = retry({ maxAttempts: 2, backoff: constant(0) });
+const policy = retry({ idempotent: true, maxAttempts: 2, backoff: constant(0) });
 
 function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
@@ -47,7 +54,6 @@ function load(url: string): Promise<string> {
       "socket hang up",
       "keep-alive",
       "IncompleteMessage",
-      "error sending request",
       "UND_ERR_SOCKET",
       "other side closed",
     ],
@@ -69,7 +75,7 @@ function load(url: string): Promise<string> {
 function download(url: string): Promise<Blob> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  return retry().execute(async ({ signal }) => {
+  return retry({ idempotent: true }).execute(async ({ signal }) => {
     const headers = length > 0 ? { range: \`bytes=\${length}-\` } : undefined;
     const answer = await fetch(url, { signal, ...(headers ? { headers } : {}) });
     if (answer.status !== 206) length = parts.length = 0;
@@ -96,7 +102,7 @@ function download(url: string): Promise<Blob> {
     code: `import { compose, retry, timeout } from "@holdfast/net/recover";
 
 // 10 s for each attempt, headers and body.
-const policy = compose(retry({ maxAttempts: 3 }), timeout(10_000));
+const policy = compose(retry({ idempotent: true, maxAttempts: 3 }), timeout(10_000));
 
 function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
@@ -115,7 +121,7 @@ function load(url: string): Promise<string> {
     code: `import { budget, retry } from "@holdfast/net/recover";
 
 // Waits as long as Retry-After says; all retries together stay below a fifth of the requests.
-const policy = retry({ budget: budget({ ratio: 0.2 }) });
+const policy = retry({ idempotent: true, budget: budget({ ratio: 0.2 }) });
 
 function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => {
@@ -155,7 +161,21 @@ function load(url: string): Promise<string> {
     cause: "The path broke without a word. The client's WebSocket has no ping of its own.",
     detection: "No answer to a message that the server must answer.",
     remedy: "heartbeat() with a ping message of your own protocol; close when it says dead.",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+
+// A ping in one's own protocol: the server answers "pong" to "ping". Any message is a sign of life.
+function guard(socket: WebSocket): Disposable {
+  const beat = heartbeat({
+    ping: (signal) =>
+      new Promise((resolve) => {
+        socket.addEventListener("message", () => resolve(), { once: true, signal });
+        socket.send("ping");
+      }),
+  });
+  socket.addEventListener("message", () => beat.alive(), { signal: beat.signal });
+  beat.on("dead", () => socket.close());
+  return beat;
+}`,
     searchTerms: ["websocket hangs", "readyState 1", "websocket ping", "half-open", "no close event"],
     proof: "provoked",
   },
@@ -171,7 +191,7 @@ function load(url: string): Promise<string> {
 
 // 502 and 504 pass, 407 does not: classify() knows them apart.
 function load(url: string): Promise<string> {
-  return retry().execute(async ({ signal }) => {
+  return retry({ idempotent: true }).execute(async ({ signal }) => {
     const answer = await fetch(url, { signal });
     if (!answer.ok) throw answer;
     return await answer.text();

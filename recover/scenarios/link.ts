@@ -23,7 +23,9 @@ import { watchNetwork } from "@holdfast/net/watch";
 // Spends no attempt while offline, and tries again as soon as the network is back.
 async function load(url: string): Promise<string> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(async ({ signal }) => await (await fetch(url, { signal })).text());
+  return await retry({ network, idempotent: true }).execute(async ({ signal }) =>
+    await (await fetch(url, { signal })).text()
+  );
 }`,
     searchTerms: [
       "ENETUNREACH",
@@ -73,10 +75,11 @@ async function guard(connection: Deno.Conn, patience = 5000): Promise<void> {
     code: `import { ready } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// Returns when an interface with carrier, address and route is there, whatever the addresses say before.
-async function whenReady(signal?: AbortSignal): Promise<void> {
+// Whether a link with carrier, address and route is there within half a minute, whatever the addresses say before.
+async function linkIsThere(): Promise<boolean> {
   await using network = await watchNetwork();
-  await ready(network, { signal });
+  const report = await ready(network, { limit: 30_000 });
+  return report.ready;
 }`,
     searchTerms: ["no carrier", "NO-CARRIER", "carrier lost", "EHOSTUNREACH"],
     proof: "provoked",
@@ -92,17 +95,15 @@ async function whenReady(signal?: AbortSignal): Promise<void> {
       "seconds after a switch of network, when all addresses are already right.",
     detection: "The neighbour entry of the gateway is incomplete or failed.",
     remedy:
-      "Wait with ready(network, ...) until the gateway answers before spending attempts after a switch.",
-    code: `import { ready, retry } from "@holdfast/net/recover";
+      "Wait until the gateway answers before spending attempts after a switch: readyGate() in retry(), or ready().",
+    code: `import { readyGate, retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
 // After a switch of network: no attempt before the gateway answers.
 async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(async ({ signal }) => {
-    await ready(network, { signal });
-    return await Deno.connect({ hostname, port, signal });
-  });
+  const policy = retry({ network, operation: "connect", ready: readyGate(network) });
+  return await policy.execute(({ signal }) => Deno.connect({ hostname, port, signal }));
 }`,
     searchTerms: ["EHOSTUNREACH", "No route to host", "ARP", "neighbour failed", "gateway does not answer"],
     proof: "provoked",
@@ -124,7 +125,7 @@ async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
 // A minute in all, 3 s for each attempt: longer than a stale entry lives.
 const policy = compose(
   timeout(60_000),
-  retry({ maxAttempts: 20, backoff: exponential({ max: 5000 }) }),
+  retry({ operation: "connect", maxAttempts: 20, backoff: exponential({ max: 5000 }) }),
   timeout(3000),
 );
 

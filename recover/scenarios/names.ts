@@ -18,10 +18,11 @@ export const names: readonly ScenarioText[] = [
     code: `import { retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// Fails at once, unless the network changes meanwhile: then another resolver is asked.
+// Asks again when the network has changed, a VPN for instance has come up; for a minute at the longest.
 async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(({ signal }) => Deno.connect({ hostname, port, signal }));
+  const policy = retry({ network, operation: "connect", deadline: 60_000 });
+  return await policy.execute(({ signal }) => Deno.connect({ hostname, port, signal }));
 }`,
     searchTerms: [
       "ENOTFOUND",
@@ -33,7 +34,6 @@ async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
       "dns error",
       "failed to lookup address",
       "EAI_NONAME",
-      "11001",
     ],
     proof: "provoked",
   },
@@ -49,9 +49,9 @@ async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
     remedy: "It passes: retry() with back-off, while dial() goes on with the last address that it knew.",
     code: `import { dial, retry } from "@holdfast/net/recover";
 
-// With growing pauses, and with the last address that is known.
-function connect(hostname: string, port: number): Promise<Deno.Conn> {
-  return retry({ maxAttempts: 5 }).execute(({ signal }) => dial({ hostname, port }, { signal }));
+// With growing pauses; addresses that worked before in this network are used meanwhile.
+async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
+  return (await dial({ hostname, port }, { retry: retry({ operation: "connect" }) })).conn;
 }`,
     searchTerms: [
       "EAI_AGAIN",
@@ -60,7 +60,6 @@ function connect(hostname: string, port: number): Promise<Deno.Conn> {
       "Temporary failure in name resolution",
       "ESERVFAIL",
       "EREFUSED",
-      "11002",
       "TRY_AGAIN",
     ],
     proof: "provoked",
@@ -74,11 +73,13 @@ function connect(hostname: string, port: number): Promise<Deno.Conn> {
     remedy: "Ask for both families, as dial() does. Otherwise it stays so until somebody adds a record.",
     code: `import { dial } from "@holdfast/net/recover";
 
-// Asks for both families.
-async function connect(hostname: string, port: number): Promise<Deno.Conn> {
-  return await dial({ hostname, port });
+// Asks for both families, and takes what there is.
+async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
+  const { conn, family } = await dial({ hostname, port });
+  console.log(\`Connected by IPv\${family}\`);
+  return conn;
 }`,
-    searchTerms: ["No address associated with hostname", "ENODATA", "EAI_NODATA", "no data", "11004"],
+    searchTerms: ["No address associated with hostname", "ENODATA", "EAI_NODATA", "no data"],
     proof: "provoked",
   },
   {
@@ -93,9 +94,9 @@ async function connect(hostname: string, port: number): Promise<Deno.Conn> {
       "dial() gives the resolver a limit of its own, and uses the last addresses that it knew meanwhile.",
     code: `import { dial } from "@holdfast/net/recover";
 
-// 2 s for the name, then the last known addresses.
-async function connect(hostname: string, port: number): Promise<Deno.Conn> {
-  return await dial({ hostname, port }, { resolveTimeout: 2000 });
+// 2 s for the name, then the addresses that worked before.
+async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
+  return (await dial({ hostname, port }, { resolveTimeout: 2000 })).conn;
 }`,
     searchTerms: [
       "ETIMEOUT",
@@ -118,8 +119,8 @@ async function connect(hostname: string, port: number): Promise<Deno.Conn> {
     code: `import { dial } from "@holdfast/net/recover";
 
 // Starts 50 ms after the first of the two answers.
-async function connect(hostname: string, port: number): Promise<Deno.Conn> {
-  return await dial({ hostname, port });
+async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
+  return (await dial({ hostname, port }, { resolutionDelay: 50 })).conn;
 }`,
     searchTerms: ["AAAA", "DNS takes 5 seconds", "connect takes 15 seconds", "IPv6 DNS", "slow DNS"],
     proof: "provoked",
@@ -140,7 +141,9 @@ import { watchNetwork } from "@holdfast/net/watch";
 // Waits for the network, and with it for its resolver.
 async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(({ signal }) => Deno.connect({ hostname, port, signal }));
+  return await retry({ network, operation: "connect" }).execute(({ signal }) =>
+    Deno.connect({ hostname, port, signal })
+  );
 }`,
     searchTerms: [
       "no nameservers found in config",
@@ -186,9 +189,9 @@ async function publicAddress(name: string): Promise<string> {
 import { watchNetwork } from "@holdfast/net/watch";
 
 // Asks for the name again at each attempt.
-async function connect(hostname: string, port: number): Promise<Deno.Conn> {
+async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(({ signal }) => dial({ hostname, port }, { network, signal }));
+  return (await dial({ hostname, port }, { network, retry: retry({ network, operation: "connect" }) })).conn;
 }`,
     searchTerms: ["works after restart", "stale DNS", "DNS cache", "old IP"],
     proof: "documented",
@@ -201,16 +204,14 @@ async function connect(hostname: string, port: number): Promise<Deno.Conn> {
       "The new address comes first, the new resolver later: questions go to a server that is out of reach.",
     detection: "The watcher's dnschange comes after its addressadd.",
     remedy: "Let ready() wait for it before the first attempt, and retry() for the rest.",
-    code: `import { ready, retry } from "@holdfast/net/recover";
+    code: `import { readyGate, retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
 // First the network, then its resolver, then the question.
 async function load(url: string): Promise<string> {
   await using network = await watchNetwork();
-  return await retry({ network }).execute(async ({ signal }) => {
-    await ready(network, { signal });
-    return await (await fetch(url, { signal })).text();
-  });
+  const policy = retry({ network, idempotent: true, ready: readyGate(network) });
+  return await policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
 }`,
     searchTerms: ["dnschange", "DNS after network change", "names fail after switch", "resolv.conf"],
     proof: "documented",

@@ -79,7 +79,7 @@ async function exchange(connection: Deno.Conn, bytes: Uint8Array): Promise<strin
   if (answer === "" && error !== null) throw error;
   return answer;
 }`,
-    searchTerms: ["EPIPE", "Broken pipe", "os error 32", "413", "upload fails"],
+    searchTerms: ["EPIPE", "Broken pipe", "413", "upload fails"],
     proof: "provoked",
   },
   {
@@ -94,8 +94,8 @@ async function exchange(connection: Deno.Conn, bytes: Uint8Array): Promise<strin
     code: `import { dial } from "@holdfast/net/recover";
 
 // Without Nagle's algorithm from the first byte on.
-async function connect(hostname: string): Promise<Deno.Conn> {
-  return await dial({ hostname, port: 443, tls: true });
+async function connect(hostname: string): Promise<Deno.TlsConn> {
+  return (await dial({ hostname, port: 443 }, { transport: "tls", noDelay: true })).conn;
 }`,
     searchTerms: ["Nagle", "TCP_NODELAY", "setNoDelay", "delayed ACK", "40 ms", "slow first request"],
     proof: "provoked",
@@ -109,7 +109,15 @@ async function connect(hostname: string): Promise<Deno.Conn> {
     detection: "The answer to the ping arrives just after the connection was given up.",
     remedy:
       "Have the limit follow the round-trip time, with 2 s as the least: three of them, as heartbeat() does. Suspect first, then check.",
-    code: `import { heartbeat } from "@holdfast/net/recover";`,
+    code: `import { heartbeat } from "@holdfast/net/recover";
+
+// Without a time limit of its own: three round trips, 2 s at the least. "suspect" is the moment to look closer.
+function guard(connection: Deno.Conn, ping: (signal: AbortSignal) => Promise<void>): Disposable {
+  const beat = heartbeat({ ping });
+  beat.on("suspect", () => console.warn(\`No answer yet, the last took \${beat.rtt} ms\`));
+  beat.on("dead", () => connection.close());
+  return beat;
+}`,
     searchTerms: ["bufferbloat", "roaming", "latency spike", "ping timeout", "flapping connection"],
     proof: "documented",
   },
@@ -123,8 +131,8 @@ async function connect(hostname: string): Promise<Deno.Conn> {
       "hedge() requests that may happen twice: the second one is seldom lost as well. Fewer and larger messages help too.",
     code: `import { hedge } from "@holdfast/net/recover";
 
-// Asks a second time when the first answer takes longer than usual; the first answer counts.
-const policy = hedge({ delay: 300 });
+// Asks again when an answer takes longer than 95 of 100 did before; the first answer counts.
+const policy = hedge({ idempotent: true });
 
 function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
@@ -147,7 +155,9 @@ function load(url: string): Promise<string> {
 // The same id at each attempt: the server knows a repetition when it sees one.
 function order(url: string, body: string): Promise<Response> {
   const headers = { "Idempotency-Key": crypto.randomUUID() };
-  return retry().execute(({ signal }) => fetch(url, { method: "POST", headers, body, signal }));
+  return retry({ idempotent: true }).execute(({ signal }) =>
+    fetch(url, { method: "POST", headers, body, signal })
+  );
 }`,
     searchTerms: ["request executed twice", "duplicate request", "one-way", "ETIMEDOUT", "idempotency key"],
     proof: "provoked",

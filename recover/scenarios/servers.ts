@@ -19,14 +19,15 @@ export const servers: readonly ScenarioText[] = [
 
 // The process before needs a moment to end.
 function listen(port: number): Promise<Deno.TcpListener> {
-  return retry({ maxAttempts: 6, backoff: constant(200) }).execute(() => Deno.listen({ port }));
+  return retry({ operation: "listen", maxAttempts: 6, backoff: constant(200) }).execute(() =>
+    Deno.listen({ port })
+  );
 }`,
     searchTerms: [
       "EADDRINUSE",
       "Address already in use",
       "AddrInUse",
       "Only one usage of each socket address",
-      "10048",
     ],
     proof: "provoked",
   },
@@ -45,14 +46,14 @@ import { watchNetwork } from "@holdfast/net/watch";
 // Listens as soon as the address is there.
 async function listen(hostname: string, port: number): Promise<Deno.TcpListener> {
   await using network = await watchNetwork();
-  return await retry({ network, maxAttempts: 100 }).execute(() => Deno.listen({ hostname, port }));
+  return await retry({ network, operation: "listen", maxAttempts: 100 }).execute(() =>
+    Deno.listen({ hostname, port })
+  );
 }`,
     searchTerms: [
       "EADDRNOTAVAIL",
       "Cannot assign requested address",
       "AddrNotAvailable",
-      "os error 99",
-      "10049",
     ],
     proof: "provoked",
   },
@@ -83,8 +84,6 @@ function listen(): Deno.TcpListener {
       "EACCES",
       "Permission denied",
       "PermissionDenied",
-      "os error 13",
-      "10013",
       "privileged port",
     ],
     proof: "provoked",
@@ -102,14 +101,18 @@ function listen(): Deno.TcpListener {
       "answered again as soon as files were free.",
     code: `import { serve } from "@holdfast/net/recover";
 
-// As Deno.serve, and it comes back when files are free again.`,
+// Deno.serve that comes back when files are free again, with 500 requests at a time at most.
+async function run(answer: (request: Request) => Promise<Response>): Promise<void> {
+  await using server = serve(answer, { port: 8080, maxInFlight: 500 });
+  using _ = server.on("restart", ({ downFor }) => console.warn(\`The server was down for \${downFor} ms\`));
+  await server.finished;
+}`,
     searchTerms: [
       "EMFILE",
       "Too many open files",
       "accept failed",
       "Http: Too many open files",
       "ENFILE",
-      "os error 24",
     ],
     proof: "provoked",
   },
@@ -178,9 +181,17 @@ async function announce(listener: Deno.TcpListener, tell: (addresses: string[]) 
     detection: "Many connections without a first byte after some seconds.",
     remedy:
       "Cap the connections, per client as well (acceptLoop()), and close what has sent nothing for 5 s (timeout()).",
-    code: `import { acceptLoop, timeout } from "@holdfast/net/recover";
+    code: `import { acceptLoop } from "@holdfast/net/recover";
 
-// At most 500 clients, and 5 s for each to say something.`,
+// At most 500 clients, 20 per address, and 5 s for each to say something.
+async function run(answer: (connection: Deno.TcpConn) => Promise<void>): Promise<void> {
+  await using loop = acceptLoop(Deno.listen({ port: 8080 }), answer, {
+    maxConnections: 500,
+    maxPerAddress: 20,
+    firstMessageDeadline: 5000,
+  });
+  await loop.closed;
+}`,
     searchTerms: ["slowloris", "idle clients", "connection flood", "too many connections"],
     proof: "documented",
   },

@@ -124,10 +124,9 @@ async function firstLine(hostname: string, port: number): Promise<string> {
     code: `import { dial, retry } from "@holdfast/net/recover";
 
 // Nothing was sent: it is safe to try again.
-function connect(hostname: string): Promise<Deno.Conn> {
-  return retry({ maxAttempts: 4 }).execute(({ signal }) =>
-    dial({ hostname, port: 443, tls: true }, { signal })
-  );
+async function connect(hostname: string): Promise<Deno.TlsConn> {
+  const policy = retry({ operation: "handshake" });
+  return (await dial({ hostname, port: 443 }, { transport: "tls", retry: policy })).conn;
 }`,
     searchTerms: [
       "tls handshake eof",

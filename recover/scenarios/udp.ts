@@ -16,7 +16,7 @@ export const udp: readonly ScenarioText[] = [
     code: `import { compose, retry, timeout } from "@holdfast/net/recover";
 
 // Asks three times, a second each.
-const policy = compose(retry({ maxAttempts: 3 }), timeout(1000));
+const policy = compose(retry({ idempotent: true, maxAttempts: 3 }), timeout(1000));
 
 function ask(socket: Deno.DatagramConn, question: Uint8Array, to: Deno.NetAddr): Promise<Uint8Array> {
   const answer = socket.receive().then(([bytes]) => bytes);
@@ -25,7 +25,7 @@ function ask(socket: Deno.DatagramConn, question: Uint8Array, to: Deno.NetAddr):
     return await answer;
   });
 }`,
-    searchTerms: ["UDP no answer", "port unreachable", "ICMP", "10054"],
+    searchTerms: ["ECONNRESET", "UDP no answer", "port unreachable", "ICMP"],
     proof: "provoked",
   },
   {
@@ -45,7 +45,7 @@ function pieces(message: Uint8Array, size = 1198): Uint8Array[] {
     return new Uint8Array([i, count, ...piece]);
   });
 }`,
-    searchTerms: ["EMSGSIZE", "Message too long", "os error 90", "10040", "datagram too large"],
+    searchTerms: ["EMSGSIZE", "Message too long", "datagram too large"],
     proof: "provoked",
   },
   {
@@ -63,7 +63,7 @@ import { watchNetwork } from "@holdfast/net/watch";
 // The same socket, as soon as it can send again.
 async function send(socket: Deno.DatagramConn, bytes: Uint8Array, to: Deno.NetAddr): Promise<void> {
   await using network = await watchNetwork();
-  await retry({ network }).execute(() => socket.send(bytes, to));
+  await retry({ network, operation: "send" }).execute(() => socket.send(bytes, to));
 }`,
     searchTerms: ["UNKNOWN", "-4094", "send ENETUNREACH", "send EHOSTUNREACH", "send UNKNOWN"],
     proof: "provoked",

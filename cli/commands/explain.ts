@@ -1,0 +1,150 @@
+/** `holdfast explain TEXT...`. */
+
+import { HoldfastError } from "../../internal/errors.ts";
+import { SCENARIO_IDS } from "../../recover/scenarios/ids.ts";
+import { scenarios } from "../../recover/scenarios/mod.ts";
+import type { Scenario } from "../../recover/scenarios/scenario.ts";
+import { columns, wrap } from "../columns.ts";
+import { EXIT } from "../failure.ts";
+import { findScenarios, knownWords, type Match, type System, SYSTEMS } from "../find_scenarios.ts";
+import type { Context, Line } from "../spec.ts";
+import type { Style } from "../style.ts";
+import { nearest } from "../suggest.ts";
+import { UsageError } from "../usage_error.ts";
+
+/** One scenario; the line of `--json`. */
+export interface ExplainLine extends Line, Omit<Scenario, "id"> {
+  /** The tag. */
+  readonly type: "explain";
+  /** The scenario's name. */
+  readonly scenario: string;
+  /** What it was found by, or `null` where all were asked for. */
+  readonly by: string | null;
+}
+
+/** How many scenarios are named besides the likeliest. */
+const OTHERS = 5;
+
+/** How much of standard input is looked at, in characters: a message, and not a whole log. */
+const LONGEST = 64 * 1024;
+
+/** How much of the text stands in an error. */
+const QUOTED = 60;
+
+/** What fits into the narrowest usual terminal, behind two spaces. */
+const WIDTH = 76;
+
+/** Explains a message, or lists all scenarios. */
+export async function run(context: Context): Promise<number> {
+  const { args, values, json, emit, print, style } = context;
+  if (values.flag("all")) {
+    if (args.length > 0) throw mistake('"--all" takes no text', 'Leave out the text, or "--all"');
+    if (json) { for (const scenario of scenarios) await emit(lineOf({ scenario, by: null })); }
+    else await print(list(scenarios, style).join("\n"));
+    return EXIT.fine;
+  }
+  const text = args.length === 1 && args[0] === "-" ? await readInput(context) : args.join(" ");
+  if (text.trim() === "") throw mistake("there is no text", 'Write an error message behind it, or "--all"');
+  const matches = findScenarios(text, systemOf(values.text("os"))).slice(0, 1 + OTHERS);
+  const [best, ...others] = matches;
+  if (!best) throw unknown(text.trim());
+  if (json) { for (const match of matches) await emit(lineOf(match)); }
+  else await print([...formatScenario(best.scenario, style), ...formatOthers(others, style)].join("\n"));
+  return EXIT.fine;
+}
+
+/**
+ * A scenario for people.
+ *
+ * @param scenario The scenario.
+ * @param style Colours.
+ * @returns The lines.
+ */
+export function formatScenario(scenario: Scenario, style: Style): string[] {
+  const { id, number, title, symptom, cause, detection, remedy, code } = scenario;
+  const part = (heading: string, text: string): string[] => [
+    "",
+    style.strong(heading),
+    ...wrap(text, WIDTH).map((line) => `  ${line}`),
+  ];
+  return [
+    style.strong(title),
+    style.dim(`${id} (${number})`),
+    ...part("You see", symptom),
+    ...part("Because", cause),
+    ...part("To be sure", detection),
+    ...part("What to do", remedy),
+    "",
+    ...code.split("\n").map((line) => line === "" ? "" : `  ${line}`),
+  ];
+}
+
+function formatOthers(others: readonly Match[], style: Style): string[] {
+  if (others.length === 0) return [];
+  return [
+    "",
+    style.strong("It may also be"),
+    ...list(others.map(({ scenario }) => scenario), style).map((line) => `  ${line}`),
+    "",
+    'Run "holdfast explain NAME" for more on one of them.',
+  ];
+}
+
+function list(some: readonly Scenario[], style: Style): string[] {
+  return columns(some.map(({ id, number, title }) => [style.dim(number), id, title]));
+}
+
+function lineOf(
+  { scenario: { id, ...scenario }, by }: Omit<Match, "by"> & { by: string | null },
+): ExplainLine {
+  return { type: "explain", scenario: id, by, ...scenario };
+}
+
+/** The system whose numbers are meant: the one that was named, or this one. */
+function systemOf(named: string | undefined): System {
+  return SYSTEMS.find((system) => system === (named ?? Deno.build.os)) ?? "linux";
+}
+
+/** Standard input to its end, or to what is enough. */
+async function readInput({ signal, note }: Context): Promise<string> {
+  if (Deno.stdin.isTerminal()) await note("Paste the message, then press Ctrl-D");
+  const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
+  const stop = (): void => void reader.cancel(signal.reason).catch(() => {/* It has ended by itself. */});
+  signal.addEventListener("abort", stop);
+  try {
+    let text = "";
+    for (;;) {
+      const { done, value = "" } = await reader.read();
+      text += value;
+      if (done || text.length >= LONGEST) break;
+    }
+    signal.throwIfAborted();
+    return text.slice(0, LONGEST);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    await reader.cancel();
+  }
+}
+
+/** What to say when nothing is like the text: a mistyped name is a mistake, an unknown message is none. */
+function unknown(text: string): Error {
+  const meant = nearest(text, knownWords().map((word) => word.toLowerCase()));
+  const word = knownWords().find((known) => known.toLowerCase() === meant);
+  const hint = word === undefined
+    ? 'Run "holdfast explain --all" to see what is known'
+    : `Did you mean "${word}"?`;
+  const quoted = text.length > QUOTED ? `${text.slice(0, QUOTED)}...` : text;
+  if (/^f\d+$/i.test(text)) {
+    const last = scenarios.at(-1)?.number;
+    return mistake(`no scenario has the number "${quoted}"`, `They go from F01 to ${last}`);
+  }
+  if (SCENARIO_IDS.some((id) => id === word)) {
+    return mistake(`unknown scenario "${quoted}"`, hint);
+  }
+  const why = `nothing is known about "${quoted}"`;
+  return new HoldfastError(`Cannot explain it: ${why}`, { code: "unknown", operation: "explain", hint });
+}
+
+function mistake(why: string, hint: string): UsageError {
+  return new UsageError(`Cannot run "holdfast explain": ${why}`, hint);
+}
