@@ -176,8 +176,9 @@ export const commandTable: readonly CommandSpec[] = [
     name: "wait",
     summary: "Wait until the network, or a server, can really be reached",
     description:
-      "Without a target: until the machine is online. With one: until a TCP connection to it comes about; " +
-      "tried again at once when the network changes, and once a second at the latest.",
+      "Without a target: until the machine is online and its gateway answers. With one: until a TCP connection " +
+      "to it comes about; tried again at once when the network changes, and once a second at the latest. " +
+      "What is needed before, a usable address, the gateway and the resolver, may hold that up for 3 seconds.",
     arguments: [{ name: "HOST:PORT", summary: "What to reach", required: false }],
     options: [
       json,
@@ -196,7 +197,8 @@ export const commandTable: readonly CommandSpec[] = [
       { run: "holdfast wait db.example:5432 --timeout 2m", does: "Wait for a server" },
     ],
     permissions: WATCH_PERMISSIONS +
-      " With a target: --allow-net=HOST:PORT, and a backend is of use but not needed.",
+      " With a target: --allow-net=HOST:PORT, and a backend is of use but not needed. The gateway is asked with " +
+      "--allow-net=GATEWAY:9, the resolver with --allow-net=SERVER:53, where given.",
     load: () => import("./commands/wait.ts"),
   },
   {

@@ -41,6 +41,8 @@ export interface NetworkViewState {
     /** That of IPv6. */
     readonly v6: NetworkViewRoute | null;
   };
+  /** The name servers of plain look-ups, `null` or missing where they are out of sight. */
+  readonly dns?: { readonly servers: readonly string[] } | null;
 }
 
 /** A family got (or lost) its usable way to the public network. */

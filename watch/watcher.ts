@@ -69,7 +69,7 @@ export interface WatchOptions {
   /** Where trouble is reported. */
   readonly logger?: Logger;
   /** Closes the watcher. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a watcher sees the network. */
@@ -89,7 +89,7 @@ export interface OnlineOptions {
   /** The family that must be online; any, if none is given. */
   readonly family?: Family;
   /** Calls the wait off. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Everything that {@linkcode NetworkWatcher.on} and {@linkcode NetworkWatcher.subscribe} tell of. */

@@ -2,16 +2,13 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { PermissionError } from "../../internal/errors.ts";
-import { watchNetwork } from "../../watch/mod.ts";
-import type { NetworkWatcher } from "../../watch/mod.ts";
-import type { NetworkEvent } from "../../watch/events.ts";
+import { ready, type ReadyReport, type ReadyStep } from "../../recover/ready.ts";
+import { type NetworkWatcher, watchNetwork } from "../../watch/mod.ts";
 import type { Family } from "../../watch/state.ts";
 import { watchBackend } from "../backend_option.ts";
-import { connectOnce } from "../connect.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../endpoint.ts";
 import { EXIT } from "../failure.ts";
 import { familyName } from "../format_state.ts";
-import { reach } from "../reach.ts";
 import type { Context, Line } from "../spec.ts";
 import { printable } from "../style.ts";
 import { formatDuration } from "../units.ts";
@@ -33,20 +30,11 @@ interface WaitLine extends Line {
   readonly address: string | null;
   /** The families that were online at the end; empty where nothing could tell. */
   readonly families: readonly Family[];
+  /** What was looked at, in order. */
+  readonly steps: readonly ReadyStep[];
   /** Why it did not come about, or `null`. */
   readonly reason: string | null;
 }
-
-/** The events after which another attempt may work where the last one did not. */
-const HOPEFUL = [
-  "online",
-  "addressadd",
-  "addresschange",
-  "gatewaychange",
-  "dnschange",
-  "identitychange",
-  "wake",
-] as const satisfies readonly NetworkEvent["type"][];
 
 /** Waits until the machine is online, or until a target can be reached. */
 export async function run(context: Context): Promise<number> {
@@ -55,74 +43,49 @@ export async function run(context: Context): Promise<number> {
   const family = values.family();
   if (target) checkFamily(target, family);
   const began = performance.now();
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), values.number("timeout"));
-  const both = AbortSignal.any([signal, deadline.signal]);
-  const progress: Progress = { attempts: 0, families: [], reason: undefined };
-  let address: string | null = null;
-  let reached = false;
-  try {
-    address = await waitFor(target, family, context, both, progress);
-    reached = true;
-  } catch (error) {
-    if (!deadline.signal.aborted || signal.aborted) throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+  const timeout = values.number("timeout") ?? Infinity;
+  await using watcher = await openWatcher(target, context);
+  const left = Math.max(0, timeout - (performance.now() - began));
+  const report = await ready(watcher, {
+    timeout: left,
+    signal,
+    // Without a target there is nothing that could be tried all the same.
+    ...(target ? { target } : { limit: Infinity }),
+    ...given({ family }),
+  });
+  const reached = isReached(report, target !== undefined);
   const line: WaitLine = {
     type: "wait",
     target: target ? formatEndpoint(target) : null,
     reached,
     waited: Math.round(performance.now() - began),
-    attempts: progress.attempts,
-    address,
-    families: progress.families,
-    reason: reached ? null : progress.reason ?? "no answer",
+    attempts: report.attempts,
+    address: report.address,
+    families: watcher?.state.families ?? [],
+    steps: report.steps.map((step) => ({ ...step, took: Math.round(step.took) })),
+    reason: reached ? null : reasonOf(report, target !== undefined),
   };
   return await tell(line, context);
 }
 
-/** What is known so far; filled while waiting, and told also when the time is up. */
-interface Progress {
-  attempts: number;
-  families: readonly Family[];
-  reason: string | undefined;
+/** A name server that says nothing is given its time, and no reason to call the network away. */
+function isReached({ steps }: ReadyReport, targeted: boolean): boolean {
+  if (targeted) return steps.at(-1)?.outcome === "ok";
+  return steps.every(({ name, outcome }) => name === "resolver" || outcome === "ok" || outcome === "skipped");
 }
 
-async function waitFor(
-  target: Endpoint | undefined,
-  family: Family | undefined,
-  context: Context,
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<string | null> {
-  await using watcher = await openWatcher(target, context, signal);
-  if (!target) {
-    progress.reason = `not online${family === undefined ? "" : ` by ${familyName(family)}`}`;
-    await watcher?.online({ signal, ...given({ family }) });
-    progress.families = watcher?.state.families ?? [];
-    return null;
-  }
-  try {
-    return await reach({
-      connect(attempt) {
-        progress.attempts++;
-        return connectOnce(target, family, attempt);
-      },
-      subscribe: (handler) => subscribe(watcher, handler),
-      onFailure: (error) => progress.reason = error instanceof Error ? error.message : String(error),
-      signal,
-    });
-  } finally {
-    progress.families = watcher?.state.families ?? [];
-  }
+/** What was waited for in the end. */
+function reasonOf({ steps, attempts }: ReadyReport, targeted: boolean): string {
+  const failed = steps.filter(({ outcome }) => outcome === "limit" || outcome === "failed");
+  // Where time was up before the target was tried, it says nothing.
+  const last = targeted && attempts > 0 ? failed.at(-1) : failed[0];
+  return last?.detail ?? "no answer";
 }
 
-/** The network's events are of use to reach a target, and not needed: without permission for them the back-off remains. */
+/** A view of the network is of use to reach a target, and not needed: without permission for it the back-off remains. */
 async function openWatcher(
   target: Endpoint | undefined,
-  { values, note }: Context,
-  signal: AbortSignal,
+  { values, note, signal }: Context,
 ): Promise<NetworkWatcher | undefined> {
   const backend = watchBackend(values);
   try {
@@ -132,14 +95,6 @@ async function openWatcher(
     await note(`Cannot see the network's events (add ${error.flags.join(" ")}); trying once a second`);
     return undefined;
   }
-}
-
-function subscribe(watcher: NetworkWatcher | undefined, handler: () => void): Disposable {
-  const registrations = new DisposableStack();
-  for (const type of HOPEFUL) {
-    if (watcher) registrations.use(watcher.on(type, handler));
-  }
-  return registrations;
 }
 
 function checkFamily({ hostname }: Endpoint, family: Family | undefined): void {

@@ -101,7 +101,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "holdfast wait ends when the machine comes online, and not before",
+  name: "holdfast wait ends when the machine is online and its gateway answers, and not before",
   ...here,
   async fn() {
     await using _lan = await lan();
@@ -110,9 +110,34 @@ Deno.test({
     await watch.stdout.has('{"type":"state"');
     assertEquals(wait.stdout.text, "");
     await ip("route add default via 10.9.0.1");
+    await watch.stdout.has('{"type":"change"');
+    assertEquals(wait.stdout.text, "");
+    await ip("neighbour replace 10.9.0.1 lladdr 02:00:00:00:00:01 dev lan0 nud permanent");
     assertEquals(await wait.ended, 0);
-    const [{ families, reached } = { families: 0, reached: 0 }] = linesOf(wait.stdout.text);
-    assertEquals({ families, reached }, { families: [4], reached: true });
+    const [line] = linesOf(wait.stdout.text);
+    assertEquals([line?.families, line?.reached], [[4], true]);
+    const steps = line?.steps as { name: string; outcome: string }[];
+    assertEquals(steps.slice(0, 2).map(({ name, outcome }) => [name, outcome]), [
+      ["online", "ok"],
+      ["gateway", "ok"],
+    ]);
+  },
+});
+
+Deno.test({
+  name: "holdfast wait says that it is the gateway that does not answer",
+  ...here,
+  async fn() {
+    await using _lan = await lan();
+    await ip("route add default via 10.9.0.1");
+    const stdout = new TextSink();
+    const stderr = new TextSink();
+    const code = await main(["wait", "--timeout", "500ms"], { stdout, stderr, colors: false });
+    assertEquals([code, stdout.text], [124, ""]);
+    assertEquals(
+      stderr.text,
+      "holdfast: Cannot reach the network within 0.5s: the gateway 10.9.0.1 does not answer\n",
+    );
   },
 });
 

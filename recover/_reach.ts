@@ -3,11 +3,12 @@
 import { backoffDelay } from "../internal/backoff.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { PermissionError } from "../internal/errors.ts";
+import { until } from "./_limited.ts";
 
 /** What {@linkcode reach} works with. */
-export interface ReachOptions {
-  /** One attempt; resolves with the address that was reached. */
-  readonly connect: (signal: AbortSignal) => Promise<string>;
+export interface ReachOptions<T> {
+  /** One attempt; what it resolves with is the result. */
+  readonly connect: (signal: AbortSignal) => Promise<T>;
   /** Calls back when the network changed in a way that is worth another attempt. */
   readonly subscribe: (handler: () => void) => Disposable;
   /** Ends it. */
@@ -31,11 +32,11 @@ const STALE = 250;
  * Tries until it works.
  *
  * @param options What to try, what wakes it and what ends it.
- * @returns The address that was reached.
+ * @returns What the attempt that worked gave.
  * @throws {PermissionError} No use in trying again.
  * @throws The signal's reason.
  */
-export async function reach(options: ReachOptions): Promise<string> {
+export async function reach<T>(options: ReachOptions<T>): Promise<T> {
   const { connect, subscribe, signal, onFailure, attemptTimeout = 3000, clock = systemClock } = options;
   let changed: () => void = () => {};
   using _subscription = subscribe(() => changed());
@@ -53,7 +54,8 @@ export async function reach(options: ReachOptions): Promise<string> {
       if (clock.monotonic() - began >= STALE) stop.abort("the network changed");
     };
     try {
-      return await connect(AbortSignal.any([signal, stop.signal]));
+      const either = AbortSignal.any([signal, stop.signal]);
+      return await until(connect(either), either);
     } catch (error) {
       signal.throwIfAborted();
       const why = stop.signal.aborted ? stop.signal.reason : error;

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { PermissionError } from "../internal/errors.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
-import { reach, type ReachOptions } from "./reach.ts";
+import { reach, type ReachOptions } from "./_reach.ts";
 
 /** A target that the test answers for, attempt by attempt. */
 class Target {
@@ -14,7 +14,7 @@ class Target {
   #began = Promise.withResolvers<void>();
   #attempt: PromiseWithResolvers<string> | undefined;
 
-  options(): ReachOptions {
+  options(): ReachOptions<string> {
     return {
       signal: this.stop.signal,
       clock: this.clock,
