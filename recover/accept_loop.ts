@@ -1,6 +1,6 @@
 /** An accept loop that survives what ends the usual one: no descriptors left, aborted connections, too many clients. */
 
-import { type Clock, systemClock, wait } from "../internal/clock.ts";
+import { type Clock, systemClock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
 import { isAborted, isExhausted } from "./_accept_error.ts";
 import { checkNumber, checkWord } from "./_check.ts";
@@ -50,7 +50,7 @@ export interface AcceptLoopOptions {
   readonly whenFull?: "wait" | "shed";
   /**
    * How many milliseconds to wait at least when the system has no descriptors or no memory left; chance adds up to as much
-   * again.
+   * again. The end of a connection of the loop's own ends the wait, too.
    *
    * @default {50}
    */
@@ -293,8 +293,11 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
     const { pause = 50 } = this.#options;
     const delay = pause + Math.random() * pause;
     this.#listeners.tell(() => ({ type: "pause", at: this.#clock.now(), error, delay }));
-    // Called off by stopping, which whoever called this looks at next.
-    await wait(delay, { clock: this.#clock, signal: this.#stopping.signal }).catch(() => {});
+    const over = Promise.withResolvers<void>();
+    const timer = this.#clock.after(delay, over.resolve, { ref: true });
+    // A connection that ends gives a descriptor back; stopping wakes this as well.
+    await Promise.race([over.promise, this.#open.changed]);
+    timer.cancel();
   }
 
   #take(connection: C): void {

@@ -90,6 +90,17 @@ for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
   });
 }
 
+Deno.test("acceptLoop() ends its pause when a connection of its own ends, which gives a descriptor back", async () => {
+  const { clock, listener, loop, handled, events, settle } = setUp();
+  listener.push(new FakeConnection(), failure("EMFILE"), new FakeConnection());
+  await settle();
+  assertEquals([handled.length, events], [1, ["pause EMFILE"]]);
+  handled[0]?.done.resolve();
+  await settle();
+  assertEquals([handled.length, clock.pending], [2, 0]);
+  await loop.close();
+});
+
 for (const code of ["ECONNABORTED", "EPROTO"]) {
   Deno.test(`acceptLoop() passes over one ${code} at once, and pauses where it comes again and again`, async () => {
     const { clock, listener, loop, handled, events, settle } = setUp();

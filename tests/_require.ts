@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nsenter: "util-linux",
   openssl: "openssl",
   ping: "iputils-ping",
+  prlimit: "util-linux",
   ps: "procps",
   script: "bsdutils",
   ss: "iproute2",
