@@ -4,6 +4,7 @@ import { type Clock, holdProcess, systemClock } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { checkNumber } from "./_check.ts";
 import { Listeners } from "./_listeners.ts";
+import type { Failure } from "./failure.ts";
 import type { Attempt, ExecuteOptions, Policy } from "./policy.ts";
 
 /** What {@linkcode limit} takes. */
@@ -52,6 +53,8 @@ export interface LimitPolicy extends Policy {
 export class LimitFullError extends HoldfastError {
   /** The class's name. */
   override name = "LimitFullError";
+  /** What {@linkcode classify} says of it: nothing was sent. */
+  readonly failure: Failure;
 
   /**
    * Makes an error.
@@ -64,6 +67,17 @@ export class LimitFullError extends HoldfastError {
       code: "limit-full",
       operation: "begin another call",
     });
+    this.failure = {
+      scenario: null,
+      kind: "exhausted",
+      where: "local",
+      retry: "later",
+      sent: "no",
+      hint: "Make fewer calls at once, or let more of them run or wait",
+      code: null,
+      retryAfter: null,
+      error: this,
+    };
   }
 }
 

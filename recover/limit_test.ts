@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { runCode } from "../tests/_code.ts";
 import { scale, seed } from "../tests/_require.ts";
+import { classify } from "./classify.ts";
 import { limit, LimitFullError, type LimitPolicy } from "./limit.ts";
 
 /** Begins a call that ends when the test says so. */
@@ -31,6 +32,7 @@ Deno.test("limit() lets so many run, makes so many wait in order, and turns the 
     "limit-full",
     "Cannot begin another call: 2 run and 2 wait already",
   ]);
+  assertEquals([classify(error).kind, classify(error).sent], ["exhausted", "no"]);
   b?.end();
   await settled();
   assertEquals(log, ["a", "b", "c"]);
