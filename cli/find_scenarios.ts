@@ -26,14 +26,14 @@ const FEW_WORDS = 4;
  * Finds the scenarios that a text may be about.
  *
  * @param text A message, a code, a number, or the name or number of a scenario.
- * @param os The system that numbers in it are from.
+ * @param os The system that numbers in it are from; without it words count more than numbers.
  * @returns The likeliest first; empty when nothing is known.
  */
-export function findScenarios(text: string, os: System): readonly Match[] {
+export function findScenarios(text: string, os?: System): readonly Match[] {
   const query = text.trim().replaceAll(/\s+/g, " ");
   const named = scenarios.find(({ id, number }) => [id, number.toLowerCase()].includes(query.toLowerCase()));
   if (named) return [{ scenario: named, by: named.id }];
-  const failure = classifyText(/^\d+$/.test(query) ? `os error ${query}` : query, os);
+  const failure = classifyText(query, os);
   const first = failure.scenario === null ? [] : [scenarioOf(failure.scenario)];
   const code = failure.code ?? "";
   const ranked = scenarios

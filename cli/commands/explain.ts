@@ -6,7 +6,7 @@ import { scenarios } from "../../recover/scenarios/mod.ts";
 import type { Scenario } from "../../recover/scenarios/scenario.ts";
 import { columns, wrap } from "../columns.ts";
 import { EXIT } from "../failure.ts";
-import { findScenarios, knownWords, type Match, type System, SYSTEMS } from "../find_scenarios.ts";
+import { findScenarios, knownWords, type Match, SYSTEMS } from "../find_scenarios.ts";
 import type { Context, Line } from "../spec.ts";
 import type { Style } from "../style.ts";
 import { nearest } from "../suggest.ts";
@@ -25,8 +25,8 @@ export interface ExplainLine extends Line, Omit<Scenario, "id"> {
 /** How many scenarios are named besides the likeliest. */
 const OTHERS = 5;
 
-/** How much of standard input is looked at, in characters: a message, and not a whole log. */
-const LONGEST = 64 * 1024;
+/** How much of standard input is looked at, in characters: the end, where a program says why it ended. */
+const LONGEST = 4096;
 
 /** How much of the text stands in an error. */
 const QUOTED = 60;
@@ -45,7 +45,10 @@ export async function run(context: Context): Promise<number> {
   }
   const text = args.length === 1 && args[0] === "-" ? await readInput(context) : args.join(" ");
   if (text.trim() === "") throw mistake("there is no text", 'Write an error message behind it, or "--all"');
-  const matches = findScenarios(text, systemOf(values.text("os"))).slice(0, 1 + OTHERS);
+  const matches = findScenarios(text, SYSTEMS.find((system) => system === values.text("os"))).slice(
+    0,
+    1 + OTHERS,
+  );
   const [best, ...others] = matches;
   if (!best) throw unknown(text.trim());
   if (json) { for (const match of matches) await emit(lineOf(match)); }
@@ -100,12 +103,7 @@ function lineOf(
   return { type: "explain", scenario: id, by, ...scenario };
 }
 
-/** The system whose numbers are meant: the one that was named, or this one. */
-function systemOf(named: string | undefined): System {
-  return SYSTEMS.find((system) => system === (named ?? Deno.build.os)) ?? "linux";
-}
-
-/** Standard input to its end, or to what is enough. */
+/** The last lines of standard input. */
 async function readInput({ signal, note }: Context): Promise<string> {
   if (Deno.stdin.isTerminal()) await note("Paste the message, then press Ctrl-D");
   const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
@@ -113,16 +111,19 @@ async function readInput({ signal, note }: Context): Promise<string> {
   signal.addEventListener("abort", stop);
   try {
     let text = "";
+    let cut = false;
     for (;;) {
       const { done, value = "" } = await reader.read();
-      text += value;
-      if (done || text.length >= LONGEST) break;
+      cut ||= text.length + value.length > LONGEST;
+      text = (text + value).slice(-LONGEST);
+      if (done) break;
     }
     signal.throwIfAborted();
-    return text.slice(0, LONGEST);
+    // What is left of a line says something else than the line did.
+    return cut ? text.slice(text.indexOf("\n") + 1) : text;
   } finally {
     signal.removeEventListener("abort", stop);
-    await reader.cancel();
+    reader.releaseLock();
   }
 }
 

@@ -142,7 +142,18 @@ function load(url: string): Promise<string> {
     cause: "The connection under it was lost, or the server ended.",
     detection: "Codes 0, 1001, 1005, 1006 and 1011 to 1014 mean loss, not goodbye.",
     remedy: "Make a new one: supervise() does, with back-off and at once when the network returns.",
-    code: `import { supervise } from "@holdfast/net/recover";`,
+    code: `import { supervise, type Supervised } from "@holdfast/net/recover";
+import type { NetworkWatcher } from "@holdfast/net/watch";
+
+// A WebSocket that is made anew whenever it is lost, at once when the network returns.
+function connected(url: string, network: NetworkWatcher, heard: (data: unknown) => void): Supervised {
+  return supervise("socket", async ({ signal }) => {
+    const socket = new WebSocket(url);
+    socket.onmessage = ({ data }) => heard(data);
+    signal.addEventListener("abort", () => socket.close(), { once: true });
+    throw await new Promise((resolve) => socket.onclose = resolve);
+  }, { network });
+}`,
     searchTerms: [
       "1006",
       "WebSocket connection closed",

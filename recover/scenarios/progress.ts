@@ -187,7 +187,15 @@ function load(url: string): Promise<string> {
     detection: "The age at the break is always the same.",
     remedy:
       "Renew before that, at a random part of the age, new connection first. supervise() restarts what ended anyway.",
-    code: `import { supervise } from "@holdfast/net/recover";`,
+    code: `import { supervise, type Supervised } from "@holdfast/net/recover";
+
+// Renews each connection after 40 to 60 minutes, before a proxy that allows an hour does it at the wrong moment.
+function renewing(session: (signal: AbortSignal) => Promise<void>): Supervised {
+  return supervise("session", async ({ signal }) => {
+    const age = AbortSignal.timeout((40 + 20 * Math.random()) * 60_000);
+    await session(AbortSignal.any([signal, age]));
+  }, { restart: "always" });
+}`,
     searchTerms: ["breaks every hour", "connection age", "max connection age", "GOAWAY", "load balancer"],
     proof: "documented",
   },
