@@ -164,6 +164,11 @@ async function resolve(name: string, { family, signal }: ReadyToolOptions): Prom
 /** Look-ups under way, for each blocks a thread of the system's for as long as it likes. */
 const lookUps = new Map<string, Promise<readonly string[]>>();
 
+/** Resolves when none is under way any more; nothing calls one off. */
+export async function lookUpsDone(): Promise<void> {
+  await Promise.allSettled(lookUps.values());
+}
+
 function lookUp(name: string, family: 4 | 6 | undefined): Promise<readonly string[]> {
   const key = `${name} ${family}`;
   const running = lookUps.get(key) ?? startLookUp(name, family).finally(() => lookUps.delete(key));
