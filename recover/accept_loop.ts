@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
+import type { AcceptLoopEvent } from "./accept_loop_event.ts";
 import { isAborted, isExhausted } from "./_accept_error.ts";
 import { checkNumber, checkWord } from "./_check.ts";
 import { type AcceptedConnection, closeQuietly, Connections } from "./_connections.ts";
@@ -57,7 +58,8 @@ export interface AcceptLoopOptions {
   readonly pause?: number;
   /**
    * How many milliseconds a client has until the handler calls {@linkcode AcceptContext.established}; after that the
-   * connection is cut. Without it, silent clients fill the table of descriptors.
+   * connection is cut. Without it, silent clients fill the table of descriptors. The handler has to take its second
+   * parameter, or all would be cut.
    *
    * @default {Infinity}
    */
@@ -75,37 +77,6 @@ export interface AcceptLoopOptions {
    */
   readonly clock?: Clock;
 }
-
-/** What {@linkcode AcceptLoop.on} tells of. */
-export type AcceptLoopEvent =
-  | {
-    /** Accepting failed, and is tried again after a pause. */
-    readonly type: "pause";
-    /** When, in milliseconds since 1970. */
-    readonly at: number;
-    /** What the system said. */
-    readonly error: unknown;
-    /** For how many milliseconds. */
-    readonly delay: number;
-  }
-  | {
-    /** A connection was closed at once, because there were too many. */
-    readonly type: "shed";
-    /** When, in milliseconds since 1970. */
-    readonly at: number;
-    /** Too many in all, or from that address. */
-    readonly reason: "connections" | "address";
-    /** Where it came from. */
-    readonly remoteAddr: Deno.Addr;
-  }
-  | {
-    /** A connection was cut, because its first message did not come in time. */
-    readonly type: "expired";
-    /** When, in milliseconds since 1970. */
-    readonly at: number;
-    /** Where it came from. */
-    readonly remoteAddr: Deno.Addr;
-  };
 
 /** How {@linkcode AcceptLoop.drain} waits. */
 export interface DrainOptions {
@@ -161,6 +132,7 @@ export interface AcceptLoop extends AsyncDisposable {
  * @param options Limits, pauses, and what calls it off.
  * @returns The loop, running.
  * @throws {RangeError} When a number is out of range.
+ * @throws {TypeError} When there is a deadline, and the handler cannot know of it.
  *
  * @example
  * ```ts
@@ -204,7 +176,7 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
     options: AcceptLoopOptions,
   ) {
     const { signal, clock = systemClock } = options;
-    checkOptions(options);
+    checkOptions(handler, options);
     this.#listener = listener;
     this.#handler = handler;
     this.#options = options;
@@ -338,13 +310,20 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
   }
 }
 
-function checkOptions(options: AcceptLoopOptions): void {
+function checkOptions({ length }: { readonly length: number }, options: AcceptLoopOptions): void {
   const { maxConnections = Infinity, maxPerAddress = Infinity, firstMessageDeadline = Infinity } = options;
   const operation = "accept connections";
   for (const [name, value] of Object.entries({ maxConnections, maxPerAddress })) {
     if (value !== Infinity) checkNumber(operation, name, value, { from: 1, whole: true });
   }
-  if (firstMessageDeadline !== Infinity) checkNumber(operation, "firstMessageDeadline", firstMessageDeadline);
+  if (firstMessageDeadline !== Infinity) {
+    checkNumber(operation, "firstMessageDeadline", firstMessageDeadline);
+    if (length < 2) {
+      const why =
+        "with firstMessageDeadline the handler must take a second parameter and call its established()";
+      throw new TypeError(`Cannot accept connections: ${why}, got a handler of ${length}`);
+    }
+  }
   checkNumber(operation, "pause", options.pause ?? 50);
   checkWord(operation, "whenFull", options.whenFull ?? "wait", ["wait", "shed"]);
 }

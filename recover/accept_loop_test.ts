@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FakeClock } from "../testing/fake_clock.ts";
+import { isExhausted } from "./_accept_error.ts";
 import { type AcceptContext, acceptLoop, type AcceptLoopOptions } from "./accept_loop.ts";
+import { classify } from "./classify.ts";
 
 /** A connection that a test ends. */
 class FakeConnection {
@@ -73,6 +75,15 @@ function setUp(options: AcceptLoopOptions = {}) {
   const settle = () => clock.tickAsync(0);
   return { clock, listener, loop, handled, events, settle };
 }
+
+Deno.test("acceptLoop() waits for what classify() calls exhausted, and for nothing else", () => {
+  for (
+    const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPROTO", "EINVAL", "EACCES"]
+  ) {
+    const { kind } = classify(failure(code), { operation: "accept" });
+    assertEquals(isExhausted(failure(code)), kind === "exhausted", code);
+  }
+});
 
 for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
   Deno.test(`acceptLoop() pauses on ${code}, and accepts again`, async () => {
@@ -280,6 +291,7 @@ Deno.test("acceptLoop() refuses limits that make no sense", () => {
   assertThrows(make({ maxPerAddress: 1.5 }), RangeError, "maxPerAddress");
   assertThrows(make({ pause: -1 }), RangeError, "pause");
   assertThrows(make({ firstMessageDeadline: NaN }), RangeError, "firstMessageDeadline");
+  assertThrows(make({ firstMessageDeadline: 5000 }), TypeError, "must take a second parameter");
   assertThrows(make({ whenFull: "drop" as "shed" }), TypeError, "whenFull");
 });
 

@@ -54,13 +54,14 @@ export interface TestAuthority {
  * @example
  * ```ts
  * import { makeTestAuthority } from "@holdfast/net/testing";
+ * import { assertEquals } from "@std/assert";
  *
  * const authority = await makeTestAuthority();
  * const { cert, key } = await authority.issue({ names: ["localhost"] });
  * await using server = Deno.serve({ port: 0, cert, key, onListen() {} }, () => new Response("hello"));
  * using client = Deno.createHttpClient({ caCerts: [authority.cert] });
  * const answer = await fetch(`https://localhost:${server.addr.port}/`, { client });
- * await answer.text();
+ * assertEquals(await answer.text(), "hello");
  * ```
  */
 export async function makeTestAuthority(name = "Holdfast test authority"): Promise<TestAuthority> {

@@ -108,13 +108,14 @@ Deno.test({
   async fn() {
     await using server = await startServer(`
       import { acceptLoop } from "#/recover/accept_loop.ts";
+      import { classify } from "#/recover/classify.ts";
       const loop = acceptLoop(Deno.listen(address), async (connection) => {
         await connection.readable.pipeTo(connection.writable);
       }, { onError() {} });
       const begin = performance.now();
       let pauses = 0;
       loop.on("pause", ({ error }) => {
-        if (++pauses === 1) console.log("paused by", error.code);
+        if (++pauses === 1) console.log("paused by", classify(error, { operation: "accept" }).scenario);
         if (pauses === 10) console.log("ten pauses in", performance.now() - begin, "ms.");
       });
       Deno.addSignalListener("SIGTERM", async () => {
@@ -125,7 +126,7 @@ Deno.test({
     `);
     {
       using _clients = await storm(server);
-      await server.code.said("paused by EMFILE");
+      await server.code.said("paused by accept-files-exhausted");
       await server.code.said("ten pauses in");
     }
     const took = await untilAnswered(() => echo(server), "hello");
@@ -168,6 +169,7 @@ Deno.test({
   ...needs,
   async fn() {
     await using server = await startServer(`
+      import { classify } from "#/recover/classify.ts";
       import { serve } from "#/recover/serve.ts";
       const server = serve(async ({ url }) => {
         if (!url.endsWith("/slow")) return new Response("hello");
@@ -175,7 +177,7 @@ Deno.test({
         await new Promise((resolve) => Deno.addSignalListener("SIGUSR1", resolve));
         return new Response("finished");
       }, { ...address, onListen: () => console.log("listening") });
-      server.on("down", ({ error }) => console.log("down:", error.message));
+      server.on("down", ({ error }) => console.log("down by", classify(error, { operation: "accept" }).scenario));
       Deno.addSignalListener("SIGTERM", async () => {
         await server.shutdown();
         console.log("restarts:", server.restarts);
@@ -186,7 +188,7 @@ Deno.test({
     await server.code.said("slow request");
     {
       using _clients = await storm(server);
-      await server.code.said("down: Error: Too many open files");
+      await server.code.said("down by accept-files-exhausted");
     }
     const took = await untilAnswered(() => get(server), "hello");
     console.log(`serve() answers ${took} ms after descriptors are free (target: 500 ms)`);
@@ -225,6 +227,7 @@ Deno.test({
   async fn() {
     await using target = await startFaultServer({ fault: { type: "echo" } });
     await using client = startCode(`
+      import { classify } from "#/recover/classify.ts";
       import { limit } from "#/recover/limit.ts";
       const address = { hostname: "${target.hostname}", port: ${target.port} };
       const ask = async () => {
@@ -238,8 +241,9 @@ Deno.test({
       };
       const tally = async (how) => {
         const results = await Promise.allSettled(Array.from({ length: ${3 * ROOM} }, how));
-        const codes = new Set(results.flatMap(({ reason }) => reason ? [reason.code] : []));
-        console.log(...codes, results.filter(({ status }) => status === "fulfilled").length);
+        const nameOf = (error) => classify(error, { operation: "connect" }).scenario;
+        const names = new Set(results.flatMap(({ reason }) => reason ? [nameOf(reason)] : []));
+        console.log(...names, results.filter(({ status }) => status === "fulfilled").length);
       };
       Deno.addSignalListener("SIGUSR1", async () => {
         await tally(ask);
@@ -255,6 +259,6 @@ Deno.test({
     client.kill("SIGUSR1");
     const { stdout, stderr } = await client.result;
     const [, plain, bounded] = stdout.split("\n");
-    assertEquals([plain?.startsWith("EMFILE "), bounded, stderr], [true, `${3 * ROOM}`, ""], stdout);
+    assertEquals([plain?.startsWith("files-exhausted "), bounded, stderr], [true, `${3 * ROOM}`, ""], stdout);
   },
 });
