@@ -1,27 +1,70 @@
 /**
- * A service and its name server, for the far side of a network: `deno run _far_server.ts ADDRESS NAME_SERVER [mute]`.
+ * Run on the server's side of the laboratory: one server that fails as it is told to, and one for names.
  *
- * The service answers HTTP on port 8080 of ADDRESS, the name server on port 53 of NAME_SERVER, where `service.test` has that
- * address. Muted, the name server drops all questions and prints "asked" for each, until it reads anything. Prints "ready".
- *
- * @module
+ * Its argument is JSON, `{ "fault": FaultServerOptions, "dns": DnsServerOptions }`; then it reads lines, each a {@linkcode
+ * FarCommand}, and answers each with a line.
  */
 
 import { startDnsServer } from "../../testing/dns_server.ts";
+import type { DnsQuestion, DnsServerOptions } from "../../testing/dns_server.ts";
+import type { Fault } from "../../testing/fault.ts";
+import { type FaultServerOptions, startFaultServer } from "../../testing/fault_server.ts";
 
-const [hostname = "", nameServer = "", mute] = Deno.args;
-const type = hostname.includes(":") ? "AAAA" : "A";
-await using dns = await startDnsServer({
-  hostname: nameServer,
-  port: 53,
-  records: { "service.test": { [type]: [hostname] } },
-  rules: mute ? [{ fault: "drop" }] : [],
-});
-await using _server = Deno.serve({ hostname, port: 8080, onListen() {} }, () => new Response("here"));
-console.log("ready");
-const spoken = Deno.stdin.read(new Uint8Array(16)).then(() => dns.rules = []);
-for (let count = 1; mute && dns.rules.length > 0; count++) {
-  await Promise.race([dns.received(count), spoken]);
-  console.log("asked");
+/** What to start. */
+export interface FarOptions {
+  /** The server for connections. */
+  readonly fault?: FaultServerOptions;
+  /** The server for names. */
+  readonly dns?: DnsServerOptions;
 }
-await Promise.withResolvers<never>().promise;
+
+/** What it can be asked; every answer is a {@linkcode FarState}. */
+export type FarCommand =
+  | { readonly do: "state" }
+  | { readonly do: "fault"; readonly fault: Fault }
+  | { readonly do: "cut"; readonly how: "end" | "reset" }
+  | { readonly do: "rules"; readonly rules: DnsServerOptions["rules"] }
+  | { readonly do: "records"; readonly records: DnsServerOptions["records"] };
+
+/** What has happened there. */
+export interface FarState {
+  /** The port for connections, 0 without such a server. */
+  readonly port: number;
+  /** How many connections there were. */
+  readonly connections: number;
+  /** How many are open. */
+  readonly open: number;
+  /** What names were asked for. */
+  readonly questions: readonly DnsQuestion[];
+}
+
+async function main(): Promise<void> {
+  const options: FarOptions = JSON.parse(Deno.args[0] ?? "{}");
+  const server = options.fault && await startFaultServer(options.fault);
+  const dns = options.dns && await startDnsServer(options.dns);
+  const state = (): FarState => ({
+    port: server?.port ?? 0,
+    connections: server?.connections ?? 0,
+    open: server?.open ?? 0,
+    questions: dns?.questions ?? [],
+  });
+  const obey = (command: FarCommand): void => {
+    if (command.do === "fault") server?.setFault(command.fault);
+    if (command.do === "cut") server?.cut(command.how);
+    if (command.do === "rules" && dns && command.rules) dns.rules = command.rules;
+    if (command.do === "records" && dns && command.records) dns.records = command.records;
+  };
+  console.log(JSON.stringify(state()));
+  let rest = "";
+  for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    rest += text;
+    const lines = rest.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      obey(JSON.parse(line));
+      console.log(JSON.stringify(state()));
+    }
+  }
+}
+
+if (import.meta.main) await main();

@@ -66,7 +66,7 @@ interface FarServer extends AsyncDisposable {
 }
 
 async function serve(namespace: string, ...args: readonly string[]): Promise<FarServer> {
-  const script = new URL("_far_server.ts", import.meta.url).pathname;
+  const script = new URL("_founding_server.ts", import.meta.url).pathname;
   const child = new Deno.Command("ip", {
     args: ["netns", "exec", namespace, Deno.execPath(), "run", "-A", "--no-check", script, ...args],
     stdin: "piped",
