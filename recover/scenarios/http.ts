@@ -71,14 +71,20 @@ function load(url: string): Promise<string> {
       "Ask for the rest with a Range request and If-Range. retry() must hold the reading too, not only the fetch().",
     code: `import { retry } from "@holdfast/net/recover";
 
-// Goes on where the attempt before ended.
+// Goes on where the attempt before ended, as long as it is still the same file.
 function download(url: string): Promise<Blob> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
+  let tag = "";
   return retry({ idempotent: true }).execute(async ({ signal }) => {
-    const headers = length > 0 ? { range: \`bytes=\${length}-\` } : undefined;
-    const answer = await fetch(url, { signal, ...(headers ? { headers } : {}) });
+    const headers = new Headers();
+    if (length > 0 && tag !== "") {
+      headers.set("range", \`bytes=\${length}-\`);
+      headers.set("if-range", tag);
+    }
+    const answer = await fetch(url, { signal, headers });
     if (answer.status !== 206) length = parts.length = 0;
+    tag = answer.headers.get("etag") ?? "";
     for await (const part of answer.body ?? []) length = (parts.push(part), length + part.length);
     return new Blob(parts);
   });

@@ -70,13 +70,23 @@ async function largePass(url: string): Promise<boolean> {
     cause: "The server refused early (too large, not allowed) and closed without reading the rest.",
     detection: "After EPIPE a read still gives the answer: in 50 of 50 runs here.",
     remedy: "After a failed write read to the end first, then judge.",
-    code: `// Sends, and reads what the server said even when it did not want all of it.
+    code: `async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
+}
+
+// Sends, and reads what the server said even when it did not want all of it.
 async function exchange(connection: Deno.Conn, bytes: Uint8Array): Promise<string> {
-  const sending = new Blob([bytes.slice()]).stream().pipeTo(connection.writable, { preventClose: true });
-  const failed = sending.then(() => null, (error: unknown) => error);
-  const answer = await new Response(connection.readable).text();
-  const error = await failed;
-  if (answer === "" && error !== null) throw error;
+  const sending = send(connection, bytes).then(() => null, (error: unknown) => error);
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(16_384);
+  let answer = "";
+  for (;;) {
+    const length = await connection.read(buffer).catch(() => null);
+    if (length === null) break;
+    answer += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+  const failure = await sending;
+  if (answer === "" && failure !== null) throw failure;
   return answer;
 }`,
     searchTerms: ["EPIPE", "Broken pipe", "413", "upload fails"],
