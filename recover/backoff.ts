@@ -220,7 +220,9 @@ export function delayOf(
       const { initial, max, jitter } = backoff;
       if (jitter !== "decorrelated") return jittered(backoffDelay(attempt, backoff), jitter, random);
       const lowest = Math.min(initial, max);
-      return lowest + random() * (Math.min(max, 3 * Math.max(lowest, previous)) - lowest);
+      const highest = Math.min(max, 3 * Math.max(lowest, previous));
+      // Rounding must not lead beyond the limit.
+      return Math.min(highest, lowest + random() * (highest - lowest));
     }
     case "linear":
       return jittered(
@@ -240,7 +242,7 @@ export function delayOf(
 
 function jittered(delay: number, jitter: BackoffJitter, random: () => number): number {
   if (jitter === "none") return delay;
-  return jitter === "full" ? random() * delay : delay / 2 + random() * delay / 2;
+  return delay * (jitter === "full" ? random() : (1 + random()) / 2);
 }
 
 function check(numbers: Readonly<Record<string, number>>): void {
