@@ -22,6 +22,19 @@ export interface RetryErrorOptions {
 /**
  * No attempt succeeded, and there will be no other: its `code` says whether attempts (`"retries-exhausted"`), time
  * (`"deadline"`) or budget (`"budget"`) are used up, its `cause` is what was thrown last.
+ *
+ * @example
+ * ```ts
+ * import { constant, retry, RetryError } from "@holdfast/net/recover";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const policy = retry({ maxAttempts: 2, backoff: constant(10), operation: "connect" });
+ * const error = await assertRejects(() =>
+ *   policy.execute(() => {
+ *     throw new Deno.errors.ConnectionRefused("nobody listens");
+ *   }), RetryError);
+ * assertEquals(error.message, 'Cannot connect in 2 attempts: refused, "nobody listens"');
+ * ```
  */
 export class RetryError extends HoldfastError {
   /** The class's name. */
