@@ -1,15 +1,13 @@
 /** A circuit breaker for each network: who keeps failing is left alone for a while. */
 
-import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
-import { checkFunction, checkNumber } from "./_check.ts";
+import { type BreakerRules, breakerRules } from "./_breaker_rules.ts";
+import { Circuit, type CircuitChange, CLOSED, type Pass } from "./_circuit.ts";
 import { Listeners } from "./_listeners.ts";
-import { Circuit, type CircuitChange, type CircuitRules, CLOSED, type Pass } from "./_circuit.ts";
-import { consecutiveTally, ratioTally, type Tally } from "./_tally.ts";
-import { type Backoff, constant, exponential } from "./backoff.ts";
+import type { Backoff } from "./backoff.ts";
 import type { BreakerEvent, BreakerState } from "./breaker_event.ts";
 import { BreakerOpenError } from "./breaker_open_error.ts";
-import { classify as defaultClassify } from "./classify.ts";
 import type { Failure } from "./failure.ts";
 import { networkKey } from "./network_key.ts";
 import type { Attempt, ExecuteOptions, Policy } from "./policy.ts";
@@ -153,76 +151,7 @@ export interface Breaker extends Policy {
  * ```
  */
 export function breaker(options: BreakerOptions = {}): Breaker {
-  return new KeyedBreaker(rulesOf(options));
-}
-
-interface Rules extends CircuitRules {
-  readonly network: NetworkView | undefined;
-  readonly key: ((attempt: Attempt) => string) | undefined;
-  readonly remember: number;
-  readonly remembersSuccess: boolean;
-  readonly counts: (failure: Failure) => boolean;
-  readonly classify: (error: unknown) => Failure;
-  readonly clock: Clock;
-}
-
-const MAKE = "make a breaker";
-
-function rulesOf(options: BreakerOptions): Rules {
-  const { network, key, coolDown, halfOpen = 1, remember = key ? 1024 : 32, clock = systemClock } = options;
-  const { classify = (error: unknown) => defaultClassify(error, network ? { network: network.state } : {}) } =
-    options;
-  const { counts = isTheirs, random = Math.random } = options;
-  checkNumber(MAKE, "halfOpen", halfOpen, { from: 1, whole: true });
-  checkNumber(MAKE, "remember", remember, { from: 1, whole: true });
-  for (const [name, value] of Object.entries({ key, counts, classify, random })) {
-    if (value !== undefined) checkFunction(MAKE, name, value);
-  }
-  const tally = tallyOf(options);
-  return {
-    tally,
-    coolDown: backoffOf(coolDown),
-    halfOpen,
-    random,
-    network,
-    key,
-    remember,
-    remembersSuccess: options.ratio !== undefined,
-    counts,
-    classify,
-    clock,
-  };
-}
-
-function tallyOf({ consecutive, ratio, samples, window }: BreakerOptions): () => Tally {
-  if (ratio === undefined) {
-    if (samples !== undefined || window !== undefined) {
-      throw new TypeError(`Cannot ${MAKE}: samples and window need ratio, which is missing`);
-    }
-    const limit = checkNumber(MAKE, "consecutive", consecutive ?? 5, { from: 1, whole: true });
-    return () => consecutiveTally(limit);
-  }
-  if (consecutive !== undefined) {
-    throw new TypeError(
-      `Cannot ${MAKE}: either consecutive or ratio is needed, got ${consecutive} and ${ratio}`,
-    );
-  }
-  const rules = {
-    ratio: checkNumber(MAKE, "ratio", ratio, { above: true, to: 1 }),
-    samples: checkNumber(MAKE, "samples", samples ?? 20, { from: 1, whole: true }),
-    window: checkNumber(MAKE, "window", window ?? 10_000, { above: true }),
-  };
-  return () => ratioTally(rules);
-}
-
-function backoffOf(coolDown: number | Backoff | undefined): Backoff {
-  if (coolDown === undefined) return exponential({ initial: 5000, max: 60_000, jitter: "equal" });
-  if (typeof coolDown === "object") return coolDown;
-  return constant(checkNumber(MAKE, "coolDown", coolDown, { above: true }));
-}
-
-function isTheirs({ where }: Failure): boolean {
-  return where === "remote" || where === "path";
+  return new KeyedBreaker(breakerRules(options));
 }
 
 interface Place {
@@ -232,13 +161,13 @@ interface Place {
 }
 
 class KeyedBreaker implements Breaker {
-  readonly #rules: Rules;
+  readonly #rules: BreakerRules;
   readonly #listeners = new Listeners<BreakerEvent>();
   /** Those that know something, the one not used for longest first. */
   readonly #circuits = new Map<string, Circuit>();
   #isolated = false;
 
-  constructor(rules: Rules) {
+  constructor(rules: BreakerRules) {
     this.#rules = rules;
   }
 

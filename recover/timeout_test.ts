@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import type { Clock } from "../internal/clock.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
+import { StallingClock } from "../tests/_stalling_clock.ts";
 import { timeout, TimeoutError } from "./timeout.ts";
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -92,40 +92,25 @@ Deno.test("timeout() does not begin once the caller has given up", async () => {
   assertEquals(ran, false);
 });
 
-/** A clock that says it is later than its timers know: what a process sees that stood still. */
-function stalling(): { readonly fake: FakeClock; readonly clock: Clock; stalled: number } {
-  const fake = new FakeClock();
-  const rig = {
-    fake,
-    stalled: 0,
-    clock: {
-      now: () => fake.now() + rig.stalled,
-      monotonic: () => fake.monotonic() + rig.stalled,
-      after: (milliseconds: number, callback: () => void) => fake.after(milliseconds, callback),
-    },
-  };
-  return rig;
-}
-
 Deno.test("timeout() gives the work one more turn after the event loop stood still", async () => {
-  const rig = stalling();
+  const clock = new StallingClock();
   const { promise, resolve } = Promise.withResolvers<string>();
-  const result = timeout(100, { clock: rig.clock }).execute(() => promise);
-  rig.stalled = 5000;
+  const result = timeout(100, { clock }).execute(() => promise);
+  clock.stall(5000);
   // Its timer is the first to run; what has arrived meanwhile comes right behind it.
-  rig.fake.after(100, () => resolve("it was there"));
-  await rig.fake.tickAsync(100);
+  clock.after(100, () => resolve("it was there"));
+  await clock.tickAsync(100);
   assertEquals(await result, "it was there");
-  assertEquals(rig.fake.pending, 0);
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("timeout() judges after that one turn", async () => {
-  const rig = stalling();
-  const result = assertRejects(() => timeout(100, { clock: rig.clock }).execute(never), TimeoutError);
-  rig.stalled = 5000;
-  await rig.fake.tickAsync(100);
+  const clock = new StallingClock();
+  const result = assertRejects(() => timeout(100, { clock }).execute(never), TimeoutError);
+  clock.stall(5000);
+  await clock.tickAsync(100);
   await result;
-  assertEquals(rig.fake.pending, 0);
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("timeout() finds the answer that came while this very process stood still", async () => {
