@@ -254,6 +254,12 @@ const MISTAKES: readonly Mistake[] = [
     code: 1,
   },
   {
+    argv: ["explain", "TypeError: fetch failed"],
+    message: 'Cannot explain it: nothing is known about "TypeError: fetch failed"',
+    hint: "The request failed and the runtime does not say why: check the address and the network",
+    code: 1,
+  },
+  {
     argv: ["explain", "the cat sat on the keyboard"],
     message: 'Cannot explain it: nothing is known about "the cat sat on the keyboard"',
     hint: 'Run "holdfast explain --all" to see what is known',

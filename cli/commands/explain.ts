@@ -1,6 +1,7 @@
 /** `holdfast explain TEXT...`. */
 
 import { HoldfastError } from "../../internal/errors.ts";
+import { classifyText } from "../../recover/classify.ts";
 import { SCENARIO_IDS } from "../../recover/scenarios/ids.ts";
 import { scenarios } from "../../recover/scenarios/mod.ts";
 import type { Scenario } from "../../recover/scenarios/scenario.ts";
@@ -129,21 +130,27 @@ async function readInput({ signal, note }: Context): Promise<string> {
 
 /** What to say when nothing is like the text: a mistyped name is a mistake, an unknown message is none. */
 function unknown(text: string): Error {
-  const meant = nearest(text, knownWords().map((word) => word.toLowerCase()));
-  const word = knownWords().find((known) => known.toLowerCase() === meant);
-  const hint = word === undefined
-    ? 'Run "holdfast explain --all" to see what is known'
-    : `Did you mean "${word}"?`;
   const quoted = text.length > QUOTED ? `${text.slice(0, QUOTED)}...` : text;
   if (/^f\d+$/i.test(text)) {
     const last = scenarios.at(-1)?.number;
     return mistake(`no scenario has the number "${quoted}"`, `They go from F01 to ${last}`);
   }
-  if (SCENARIO_IDS.some((id) => id === word)) {
-    return mistake(`unknown scenario "${quoted}"`, hint);
-  }
-  const why = `nothing is known about "${quoted}"`;
-  return new HoldfastError(`Cannot explain it: ${why}`, { code: "unknown", operation: "explain", hint });
+  const words = knownWords();
+  const meant = nearest(text, words.map((word) => word.toLowerCase()));
+  const word = words.find((known) => known.toLowerCase() === meant);
+  const didYouMean = `Did you mean "${word}"?`;
+  if (SCENARIO_IDS.some((id) => id === word)) return mistake(`unknown scenario "${quoted}"`, didYouMean);
+  return new HoldfastError(`Cannot explain it: nothing is known about "${quoted}"`, {
+    code: "unknown",
+    operation: "explain",
+    hint: word === undefined ? hintOn(text) : didYouMean,
+  });
+}
+
+/** What is no scenario may still be known for what it is: a request that failed and does not say why, for instance. */
+function hintOn(text: string): string {
+  const { kind, hint } = classifyText(text);
+  return kind === "unknown" ? 'Run "holdfast explain --all" to see what is known' : hint;
 }
 
 function mistake(why: string, hint: string): UsageError {

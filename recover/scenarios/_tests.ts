@@ -8,12 +8,12 @@ import type { ScenarioTest } from "./scenario.ts";
 /** By the name of the scenario. */
 export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
   "files-exhausted": {
-    "file": "tests/failures_files_test.ts",
-    "name":
+    file: "tests/failures_files_test.ts",
+    name:
       "files-exhausted: a client that opens all at once fails, one with a limit below that of the system does not",
   },
   "accept-files-exhausted": {
-    "file": "tests/failures_files_test.ts",
-    "name": "accept-files-exhausted: a plain accept loop throws, and takes the process with it",
+    file: "tests/failures_files_test.ts",
+    name: "accept-files-exhausted: a plain accept loop throws, and takes the process with it",
   },
 };

@@ -109,7 +109,7 @@ async function send(socket: Deno.DatagramConn, bytes: Uint8Array, to: Deno.NetAd
     throw error;
   }
 }`,
-    searchTerms: ["EPERM", "Operation not permitted"],
+    searchTerms: ["EPERM", "Operation not permitted", "outgoing traffic blocked", "Windows Firewall"],
     proof: "provoked",
   },
   {

@@ -23,7 +23,7 @@ async function follow(check: (slept: number) => Promise<void>): Promise<void> {
     if (event.type === "wake") await check(event.slept);
   }
 }`,
-    searchTerms: ["suspend", "sleep", "resume", "laptop lid", "wake up", "hibernate"],
+    searchTerms: ["suspend", "sleep", "asleep", "resume", "laptop lid", "wake up", "hibernate"],
     proof: "documented",
   },
   {

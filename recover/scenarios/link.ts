@@ -75,7 +75,7 @@ async function guard(connection: Deno.Conn, patience = 5000): Promise<void> {
     code: `import { ready } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// Whether a link with carrier, address and route is there within half a minute, whatever the addresses say before.
+// Whether a link with carrier, address and route is there within half a minute.
 async function linkIsThere(): Promise<boolean> {
   await using network = await watchNetwork();
   const report = await ready(network, { limit: 30_000 });

@@ -121,7 +121,7 @@ async function connect(hostname: string): Promise<Deno.TlsConn> {
       "Have the limit follow the round-trip time, with 2 s as the least: three of them, as heartbeat() does. Suspect first, then check.",
     code: `import { heartbeat } from "@holdfast/net/recover";
 
-// Without a time limit of its own: three round trips, 2 s at the least. "suspect" is the moment to look closer.
+// Three round trips, 2 s at the least, are the limit; "suspect" is the moment to look closer.
 function guard(connection: Deno.Conn, ping: (signal: AbortSignal) => Promise<void>): Disposable {
   const beat = heartbeat({ ping });
   beat.on("suspect", () => console.warn(\`No answer yet, the last took \${beat.rtt} ms\`));
@@ -199,7 +199,7 @@ function load(url: string): Promise<string> {
       "Renew before that, at a random part of the age, new connection first. supervise() restarts what ended anyway.",
     code: `import { supervise, type Supervised } from "@holdfast/net/recover";
 
-// Renews each connection after 40 to 60 minutes, before a proxy that allows an hour does it at the wrong moment.
+// Renews each connection after 40 to 60 minutes, before a proxy that allows an hour cuts it.
 function renewing(session: (signal: AbortSignal) => Promise<void>): Supervised {
   return supervise("session", async ({ signal }) => {
     const age = AbortSignal.timeout((40 + 20 * Math.random()) * 60_000);
