@@ -43,13 +43,3 @@ export function limited(milliseconds: number, parent: AbortSignal | undefined, c
     },
   };
 }
-
-/** Waits for a promise until a signal is aborted; what the promise does after that is nobody's concern. */
-export function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const aborted = (): void => reject(signal.reason);
-    signal.addEventListener("abort", aborted, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
-  });
-}

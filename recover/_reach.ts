@@ -3,7 +3,7 @@
 import { backoffDelay } from "../internal/backoff.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { PermissionError } from "../internal/errors.ts";
-import { until } from "./_limited.ts";
+import { orAbort } from "./_or_abort.ts";
 
 /** What {@linkcode reach} works with. */
 export interface ReachOptions<T> {
@@ -55,7 +55,7 @@ export async function reach<T>(options: ReachOptions<T>): Promise<T> {
     };
     try {
       const either = AbortSignal.any([signal, stop.signal]);
-      return await until(connect(either), either);
+      return await orAbort(connect(either), either);
     } catch (error) {
       signal.throwIfAborted();
       const why = stop.signal.aborted ? stop.signal.reason : error;

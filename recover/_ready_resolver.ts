@@ -4,7 +4,8 @@ import { holdProcess, wait } from "../internal/clock.ts";
 import { HoldfastError } from "../internal/errors.ts";
 import { isLoopback, parseIp } from "../internal/ip.ts";
 import type { NetworkView } from "../internal/network_view.ts";
-import { limited, until } from "./_limited.ts";
+import { limited } from "./_limited.ts";
+import { orAbort } from "./_or_abort.ts";
 import { messageOf, ok, skipped, type StepContext, type StepResult } from "./_ready_step.ts";
 import { networkKey } from "./network_key.ts";
 
@@ -58,7 +59,7 @@ async function firstOf(context: StepContext, ask: (signal: AbortSignal) => Promi
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const question = async (): Promise<void> => {
     try {
-      resolve(await until(ask(all.signal), all.signal));
+      resolve(await orAbort(ask(all.signal), all.signal));
     } catch (error) {
       const impossible = whyImpossible(error);
       if (impossible) reject(impossible);
@@ -119,5 +120,5 @@ async function changed({ network, signal, clock }: StepContext, done: () => bool
   using _ = network.subscribe(() => {
     if (done()) resolve();
   });
-  await until(promise, signal);
+  await orAbort(promise, signal);
 }

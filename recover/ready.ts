@@ -4,7 +4,8 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import { PermissionError } from "../internal/errors.ts";
 import { logUncaught } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
-import { limited, until } from "./_limited.ts";
+import { limited } from "./_limited.ts";
+import { orAbort } from "./_or_abort.ts";
 import { gatewayStep } from "./_ready_gateway.ts";
 import { NEAR, onlineStep } from "./_ready_online.ts";
 import { check } from "./_ready_options.ts";
@@ -254,7 +255,7 @@ export function readyGate(
     const pass = running ??= begin();
     pass.waiting++;
     try {
-      await until(pass.report, signal);
+      await orAbort(pass.report, signal);
     } finally {
       if (--pass.waiting === 0) {
         if (running === pass) running = undefined;

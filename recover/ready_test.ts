@@ -6,7 +6,7 @@ import { FakeClock } from "../testing/fake_clock.ts";
 import { type FakeNetwork, fakeNetwork } from "../testing/fake_network.ts";
 import { watchNetwork } from "../watch/watch.ts";
 import type { NetworkWatcher } from "../watch/watcher.ts";
-import type { ReadyTools } from "./_ready_tools.ts";
+import { type ReadyTools, systemTools } from "./_ready_tools.ts";
 import { ready, readyGate, type ReadyGateOptions, type ReadyOptions, type ReadyReport } from "./ready.ts";
 
 const MAC = "02:00:00:00:01:01";
@@ -389,6 +389,23 @@ Deno.test("a captive portal is told by anything but the expected answer, and red
   assertEquals(await answer(new Response(endless)), page);
 });
 
+Deno.test("a portal that plain fetch takes for the page is found out, until it lets through", async () => {
+  await using lab = await Lab.open();
+  let through = false;
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
+    if (url.endsWith("/login")) return new Response("log in, please");
+    return through ? new Response(null, { status: 204 }) : Response.redirect(new URL("/login", url));
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/probe`;
+  lab.tools = { ...lab.tools, fetch: systemTools.fetch };
+  const plain = await fetch(url);
+  assertEquals([plain.status, await plain.text()], [200, "log in, please"]);
+  const caught = await lab.ready({ portal: url });
+  assertEquals([caught.ready, caught.gated, outcomes(caught)["portal"]], [false, "passed", "failed"]);
+  through = true;
+  assertEquals((await lab.ready({ portal: url })).ready, true);
+});
+
 Deno.test("a probe for a portal that finds no answer is repeated; a URL alone stands for status 204", async () => {
   await using lab = await Lab.open();
   let tries = 0;
@@ -509,6 +526,30 @@ Deno.test("the signal ends every step with its reason, and nothing is left behin
   const late = new AbortController();
   late.abort(new Error("too late"));
   await assertRejects(() => ready(undefined, { signal: late.signal }), Error, "too late");
+});
+
+Deno.test("ready() leaves no listener on the caller's signal", async () => {
+  await using lab = await Lab.open();
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = EventTarget.prototype;
+  Object.assign(signal, {
+    addEventListener(type: string, listener: () => void, options: AddEventListenerOptions) {
+      listeners.add(listener);
+      addEventListener.call(signal, type, listener, options);
+    },
+    removeEventListener(type: string, listener: () => void) {
+      listeners.delete(listener);
+      removeEventListener.call(signal, type, listener);
+    },
+  });
+  lab.network.setGatewayMac(4, null);
+  const reported = lab.ready({ signal, target: TARGET });
+  await lab.pass(100);
+  assert(listeners.size > 0);
+  lab.network.setGatewayMac(4, MAC);
+  await lab.pass(200);
+  assertEquals([(await reported).ready, listeners.size], [true, 0]);
 });
 
 Deno.test("a view that fails to read its neighbours does not fail the gate", async () => {

@@ -115,6 +115,19 @@ Deno.test("wait --json tells what was reached, and by which address", async () =
   });
 });
 
+Deno.test({
+  name: "wait reaches a target without permission to watch, and without asking the gateway",
+  permissions: { net: ["127.0.0.1"] },
+  async fn() {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const { code, stdout } = await runMain(["wait", `127.0.0.1:${port}`, "--json"]);
+    assertEquals([code, check(stdout)], [0, ["wait"]]);
+    const { steps, families } = JSON.parse(stdout);
+    assertEquals([steps.length, steps[0].name, steps[0].outcome, families], [1, "target", "ok", []]);
+  },
+});
+
 Deno.test("wait --json tells why nothing was reached, and says it to people as well", async () => {
   const { code, stdout, stderr } = await runMain(["wait", "127.0.0.1:1", "--timeout", "100ms", "--json"]);
   assertEquals([code, check(stdout)], [124, ["wait"]]);
