@@ -2,6 +2,7 @@
 
 import { HoldfastError } from "../internal/errors.ts";
 import type { NetworkViewState } from "../internal/network_view.ts";
+import { isInReach } from "./_address_sort.ts";
 import { SelfConnectError } from "./_connect.ts";
 import { SINKHOLED } from "./_resolve.ts";
 import { classify } from "./classify.ts";
@@ -34,6 +35,13 @@ export function noAddressError(hostname: string): HoldfastError {
   });
 }
 
+const OFFLINE = {
+  scenario: "no-default-route",
+  kind: "offline",
+  where: "local",
+  retry: "after-change",
+} as const;
+
 /** Where and when something was thrown. */
 export interface DialContext {
   /** The network, where it is known. */
@@ -55,7 +63,11 @@ export function failureOf(error: unknown, step: DialAttempt["step"], context: Di
   const { network, address, elapsed } = context;
   const failure = classify(error, { operation: OPERATION[step], network, remoteAddress: address, elapsed });
   // What a proof of life sends is the caller's; before it nothing of his has left.
-  return { ...failure, ...known(error, step), error, ...step === "proof" ? {} : { sent: "no" } };
+  const sent = step === "proof" ? {} : { sent: "no" as const };
+  // The network as a whole may be fine, and this address's family still have no way.
+  const cutOff = network && address !== undefined && !isInReach(address, network);
+  const away = cutOff && failure.code === "ENETUNREACH" ? OFFLINE : {};
+  return { ...failure, ...away, ...known(error, step), error, ...sent };
 }
 
 /** What is known better here than from the error alone. */
@@ -72,9 +84,7 @@ function known(error: unknown, step: DialAttempt["step"]): Partial<Failure> {
   }
   if (!(error instanceof HoldfastError)) return {};
   const { code, hint = "" } = error;
-  if (code === "offline") {
-    return { scenario: "no-default-route", kind: "offline", where: "local", retry: "after-change", hint };
-  }
+  if (code === "offline") return { ...OFFLINE, hint };
   if (code === SINKHOLED) {
     return { scenario: "name-sinkholed", kind: "dns", where: "path", retry: "after-change", hint };
   }

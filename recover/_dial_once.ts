@@ -137,17 +137,21 @@ class Go<T> {
     const ordered = families.toSorted((a, b) => Number(b === this.#family) - Number(a === this.#family));
     const types = ordered.map((family): AddressRecord => family === 4 ? "A" : "AAAA");
     try {
-      const found = (addresses: readonly string[]): void => this.#join(addresses);
-      const options = { hostname: target.hostname, types, resolvers, resolutionDelay, clock, signal, found };
-      const failures = await gather({ ...options, timeout: resolveTimeout });
+      const options = { hostname: target.hostname, types, resolvers, resolutionDelay, clock, signal };
+      const failures = await gather({
+        ...options,
+        timeout: resolveTimeout,
+        found: (addresses) => this.#join(addresses),
+      });
+      const found = this.race.joined || this.#spare.length > 0;
       for (const { type, started, ended, error } of failures) {
+        // That a name has addresses of one family only is no failure.
+        if (found && saysNoSuchName(error)) continue;
         const times = { started: started - this.#began, ended: ended - this.#began };
+        const context = { network: this.#state, elapsed: ended - started };
         this.#past.push({
           ...{ address: target.hostname, family: type === "A" ? 4 : 6, step: "resolve" as const, ...times },
-          ...{
-            outcome: "failed" as const,
-            failure: failureOf(error, "resolve", { network: this.#state, elapsed: ended - started }),
-          },
+          ...{ outcome: "failed" as const, failure: failureOf(error, "resolve", context) },
         });
       }
       if (!this.race.joined) this.race.join(this.#spare);
