@@ -20,7 +20,7 @@ export const BACKENDS: readonly (BackendName | "auto")[] = [
 ];
 
 /** The modules that `doctor` and `permissions` know. */
-export const MODULES: readonly string[] = ["watch"];
+export const MODULES: readonly string[] = ["watch", "recover"];
 
 /** The shells that completion is written for. */
 export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];

@@ -1,14 +1,29 @@
 /** The modules that `doctor` and `permissions` tell about. */
 
-import type { ModulePermissions } from "../internal/permissions.ts";
-import type { BackendStatus } from "../watch/mod.ts";
+import { flagsOf, type ModulePermissions, permissionState } from "../internal/permissions.ts";
+
+/** What is known of one backend of a module. */
+export interface BackendState {
+  /** The backend. */
+  readonly backend: string;
+  /** Whether it works here and now. */
+  readonly usable: boolean;
+  /** Why not. */
+  readonly reason?: string;
+  /** The flags that it runs under. */
+  readonly needs: readonly string[];
+  /** Those of them that are missing. */
+  readonly flags?: readonly string[];
+  /** What else to do. */
+  readonly hint?: string;
+}
 
 /** What a module tells about itself. */
 export interface ModuleReport {
   /** What its backends need. */
   readonly permissions: ModulePermissions;
   /** Tries each backend of this system. */
-  probe(): Promise<readonly BackendStatus[]>;
+  probe(): Promise<readonly BackendState[]>;
 }
 
 /**
@@ -23,7 +38,25 @@ export async function loadModule(name: string): Promise<ModuleReport> {
       const { permissions, probeBackends } = await import("../watch/mod.ts");
       return { permissions, probe: probeBackends };
     }
+    case "recover": {
+      const { permissions } = await import("../recover/permissions.ts");
+      return { permissions, probe: () => Promise.resolve(granted(permissions)) };
+    }
     default:
       throw new RangeError(`Cannot load the module "${name}": unknown`);
   }
+}
+
+/** What the permissions given allow, for parts that nothing else could stop. */
+function granted({ backends }: ModulePermissions): BackendState[] {
+  return backends.filter(({ os }) => os.includes(Deno.build.os)).map(({ backend, needs }) => {
+    const flags = flagsOf(needs.filter((need) => permissionState(need) !== "granted"));
+    const usable = flags.length === 0;
+    return {
+      backend,
+      usable,
+      needs: flagsOf(needs),
+      ...(usable ? {} : { reason: "permission missing", flags }),
+    };
+  });
 }

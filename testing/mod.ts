@@ -1,6 +1,6 @@
 /**
- * Fakes for the tests of programs that use Holdfast: a network whose changes are scripted, a clock that a test turns, a
- * STUN server with faults.
+ * Fakes for the tests of programs that use Holdfast: a network whose changes are scripted, a clock that a test turns;
+ * servers that fail as they are told to, for TCP, TLS, HTTP, WebSocket, DNS and STUN.
  *
  * ```ts
  * import { fakeNetwork } from "@holdfast/net/testing";
@@ -16,6 +16,45 @@
 
 export { FakeClock, type FakeClockOptions } from "./fake_clock.ts";
 export { type FakeNetwork, fakeNetwork, type FakeNetworkOptions } from "./fake_network.ts";
+export {
+  makeTestAuthority,
+  type TestAuthority,
+  type TestCertificate,
+  type TestCertificateOptions,
+} from "./certificates.ts";
+export {
+  type DnsFault,
+  type DnsQuestion,
+  type DnsRecords,
+  type DnsRule,
+  type DnsServer,
+  type DnsServerOptions,
+  startDnsServer,
+} from "./dns_server.ts";
+export type {
+  CloseWithoutNotifyFault,
+  DripFault,
+  EarlyReplyFault,
+  EchoFault,
+  EndFault,
+  Fault,
+  HalfHandshakeFault,
+  HttpBodyCutFault,
+  HttpBodyStallFault,
+  HttpFault,
+  HttpHeaderStallFault,
+  HttpPooledCutFault,
+  HttpStatusFault,
+  NeverReadFault,
+  NotTlsFault,
+  RedirectFault,
+  ResetFault,
+  SilentFault,
+  WebSocketFault,
+  WebSocketHalfOpenFault,
+  WebSocketResetFault,
+} from "./fault.ts";
+export { type FaultServer, type FaultServerOptions, startFaultServer } from "./fault_server.ts";
 export {
   startStunServer,
   type StunServer,
