@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { runCode } from "../tests/_code.ts";
 import { madeUp, MadeUpError } from "../tests/_failures.ts";
 import { StallingClock } from "../tests/_stalling_clock.ts";
 import { TestView, viewState } from "../tests/_view.ts";
@@ -275,6 +276,19 @@ Deno.test("a thousand heartbeats share one timer for sleep", () => {
   assertEquals(clock.pending, 1000 + 1);
   for (const beat of beats) beat[Symbol.dispose]();
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("heartbeat(), suspendWatchdog() and loopLag() do not keep the process alive", async () => {
+  const { code, stderr } = await runCode(`
+    import { heartbeat } from "#/recover/heartbeat.ts";
+    import { suspendWatchdog } from "#/recover/suspend.ts";
+    import { loopLag } from "#/recover/loop_lag.ts";
+    const beat = heartbeat({ ping: () => new Promise(() => {}), localAddress: "192.0.2.1" });
+    beat.check();
+    suspendWatchdog();
+    loopLag();
+  `);
+  assertEquals([code, stderr], [0, ""]);
 });
 
 Deno.test("heartbeat() says what is wrong with its options", () => {
