@@ -19,7 +19,7 @@ export interface Finding extends Clue {
   readonly retryAfter?: number | null;
   /** A hint that says more than the verdict's. */
   readonly hint?: string;
-  /** Whether it was sent, where several attempts together tell. */
+  /** Whether it was sent, where an answer tells. */
   readonly sent?: FailureSent;
   /** A failure that the error carries already. */
   readonly failure?: Failure;
@@ -128,6 +128,12 @@ const OURS: Readonly<Record<string, VerdictName>> = {
   "timeout": "timed-out",
   "breaker-open": "breaker-open",
   "unsupported": "not-supported",
+  "deadline": "timed-out",
+  "limit-full": "limit-full",
+  "dead-peer": "path-lost-idle",
+  "offline": "no-default-route",
+  "name-without-address": "name-without-address",
+  "name-sinkholed": "name-sinkholed",
 };
 
 /** What an error says of itself: by code, class, number and text, in this order. */
@@ -148,7 +154,7 @@ function ofError(error: unknown, search: Search): Finding | null {
     return { ...around, code: strong === null || isWeak(strong) ? null : strong.code, verdict: exact };
   }
   if (strong !== null && !isWeak(strong)) return { ...around, ...strong };
-  const read = ofMessage(message, search);
+  const read = readMessage(message, search.os);
   if (read === null || isWeak(read)) return null;
   return { ...around, ...read };
 }
@@ -159,7 +165,7 @@ function weakly(error: unknown, search: Search): Finding | null {
   const message = peekText(error, "message");
   const code = peekText(error, "code");
   const around = surroundings(error, name, message);
-  const found = ofNumber(error, code, search) ?? ofCode(code, error) ?? ofMessage(message, search) ??
+  const found = ofNumber(error, code, search) ?? ofCode(code, error) ?? readMessage(message, search.os) ??
     ofCode(codeOfClass(name), error) ?? vaguely(message) ?? vaguely(name);
   if (found !== null) return { ...around, ...found };
   const isMistake = /^(Type|Range|Syntax|Reference|URI)Error$/.test(name);
@@ -180,7 +186,7 @@ function ofStatus(error: unknown): Finding | null {
   if (status < 400 && !isAnswer) return null;
   const wait = peekHeader(carrier, "retry-after");
   const retryAfter = wait === null ? null : parseRetryAfter(wait, peekHeader(carrier, "date"));
-  return { code: null, verdict: verdictOfStatus(status), retryAfter };
+  return { code: null, verdict: verdictOfStatus(status), retryAfter, sent: "yes" };
 }
 
 /** What lies below: a cause, or what `using` and `Promise` wrap. */
@@ -211,12 +217,8 @@ function hintOf(error: unknown, message: string, isOurs: boolean): Pick<Finding,
 
 /** What was thrown is text, and nothing else. */
 function ofText(text: string, search: Search): Finding | null {
-  const found = ofMessage(text, search) ?? vaguely(text);
+  const found = readMessage(text, search.os) ?? vaguely(text);
   return found === null ? null : { ...surroundings(text, "", text), ...found };
-}
-
-function ofMessage(message: string, { os }: Search): Finding | null {
-  return readMessage(message, os);
 }
 
 function vaguely(text: string): Finding | null {
@@ -224,10 +226,10 @@ function vaguely(text: string): Finding | null {
   return verdict === undefined ? null : { code: null, verdict };
 }
 
-/** Node's `errno` is the system's number below 0; its own numbers for what has none begin at 3000. */
+/** Node's `errno` is the system's number below 0; libuv's own numbers are -3000 to -4095. */
 function ofNumber(error: unknown, code: string, { os }: Search): Finding | null {
   const errno = peekNumber(error, "errno");
-  if (errno === undefined || code !== "" || errno <= -3000) return null;
+  if (errno === undefined || code !== "" || (errno <= -3000 && errno > -4096)) return null;
   return ofCode(codeOfNumber(Math.abs(errno), os));
 }
 

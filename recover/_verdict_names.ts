@@ -73,5 +73,6 @@ export type OwnName =
   | "not-supported"
   | "invalid-argument"
   | "breaker-open"
+  | "limit-full"
   | "tool-missing"
   | "unknown";

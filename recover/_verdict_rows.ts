@@ -339,6 +339,10 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "refused local later no",
     "Too many attempts have failed: the breaker lets none through until its time is over",
   ],
+  "limit-full": [
+    "exhausted local later no",
+    "As many calls run and wait as the limit allows: try again in a moment, or raise the limit",
+  ],
   "tool-missing": ["unknown config never no", "A program that is needed is not installed"],
   "unknown": ["unknown remote later phase", "Nothing is known of this failure: read its message"],
 };

@@ -103,7 +103,7 @@ function failureOf(
   const around = circumstances(finding, context, os);
   const { verdict: name, code } = decide(finding, around);
   const verdict = verdictOf(name);
-  const sent = context.sent ?? sentIn(around.phase, verdict);
+  const sent = context.sent ?? sentIn(around.phase, verdict, finding.sent);
   const hint = finding.hint ?? verdict.hint;
   return { ...verdict, sent, hint, code, retryAfter: finding.retryAfter ?? null, error };
 }
@@ -144,9 +144,14 @@ const LOCAL_REFUSALS: ReadonlySet<FailureKind> = new Set([
   "exhausted",
 ]);
 
-/** Whether something may have been sent: not before there was a connection, else as the verdict says. */
-function sentIn(phase: FailureOperation | undefined, { sent, kind }: Verdict): FailureSent {
+/** Whether something may have been sent: not before there was a connection, else as the verdict or an answer says. */
+function sentIn(
+  phase: FailureOperation | undefined,
+  { sent, kind }: Verdict,
+  told: FailureSent | undefined,
+): FailureSent {
   if (phase !== undefined && CERTAIN.has(phase)) return "no";
   if (sent !== "phase") return sent;
+  if (told !== undefined) return told;
   return phase === "send" && LOCAL_REFUSALS.has(kind) ? "no" : "maybe";
 }

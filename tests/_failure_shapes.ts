@@ -58,3 +58,47 @@ export function socketBroke(message: string): ErrorEvent {
 export function lookupError(why: string): Error {
   return new Error(`failed to lookup address information: ${why}`);
 }
+
+/** It happened while connecting. */
+export const CONNECT: ClassifyContext = { operation: "connect" };
+
+/** ENETUNREACH of the runtime's own API. */
+export const UNREACHABLE: Error = denoError(
+  "NetworkUnreachable",
+  "Network is unreachable (os error 101)",
+  "ENETUNREACH",
+);
+/** EHOSTUNREACH, which has no class. */
+export const NO_HOST: Error = denoError("Error", "No route to host (os error 113)", "EHOSTUNREACH");
+/** ETIMEDOUT. */
+export const TIMED_OUT: Error = denoError("TimedOut", "Connection timed out (os error 110)", "ETIMEDOUT");
+/** ECONNREFUSED. */
+export const REFUSED: Error = denoError(
+  "ConnectionRefused",
+  "Connection refused (os error 111)",
+  "ECONNREFUSED",
+);
+/** ECONNRESET. */
+export const RESET: Error = denoError(
+  "ConnectionReset",
+  "Connection reset by peer (os error 104)",
+  "ECONNRESET",
+);
+/** EMFILE, which has no class. */
+export const TOO_MANY: Error = denoError("Error", "Too many open files (os error 24)", "EMFILE");
+/** EADDRNOTAVAIL. */
+export const NOT_AVAILABLE: Error = denoError(
+  "AddrNotAvailable",
+  "Cannot assign requested address (os error 99)",
+  "EADDRNOTAVAIL",
+);
+/** What `Deno.resolveDns` gives for every empty answer. */
+export const NO_RECORDS: Error = denoError(
+  "NotFound",
+  'proto error: no records found for Query { name: Name("nx.test."), query_type: A, query_class: IN }',
+);
+/** A program's own deadline. */
+export const DEADLINE: DOMException = new DOMException(
+  "The operation was aborted due to timeout",
+  "TimeoutError",
+);
