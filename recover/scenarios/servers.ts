@@ -180,16 +180,21 @@ async function announce(listener: Deno.TcpListener, tell: (addresses: string[]) 
     cause: "Scanners, half-open clients, or an attack that opens and waits.",
     detection: "Many connections without a first byte after some seconds.",
     remedy:
-      "Cap the connections, per client as well (acceptLoop()), and close what has sent nothing for 5 s (timeout()).",
+      "acceptLoop() caps the connections, per client as well, and cuts what has said nothing for 5 s (firstMessageDeadline).",
     code: `import { acceptLoop } from "@holdfast/net/recover";
 
 // At most 500 clients, 20 per address, and 5 s for each to say something.
-async function run(answer: (connection: Deno.TcpConn) => Promise<void>): Promise<void> {
-  await using loop = acceptLoop(Deno.listen({ port: 8080 }), answer, {
-    maxConnections: 500,
-    maxPerAddress: 20,
-    firstMessageDeadline: 5000,
-  });
+async function run(
+  answer: (connection: Deno.TcpConn, first: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const listener = Deno.listen({ port: 8080 });
+  await using loop = acceptLoop(listener, async (connection, { established }) => {
+    const buffer = new Uint8Array(4096);
+    const length = await connection.read(buffer);
+    if (length === null) return;
+    established();
+    await answer(connection, buffer.subarray(0, length));
+  }, { maxConnections: 500, maxPerAddress: 20, firstMessageDeadline: 5000 });
   await loop.closed;
 }`,
     searchTerms: ["slowloris", "idle clients", "connection flood", "too many connections"],
