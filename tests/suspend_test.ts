@@ -7,16 +7,17 @@ import { requires } from "./_require.ts";
 
 const needs = requires({ os: ["linux"] });
 
-/** For longer than anything in these tests is patient. */
-const FROZEN = 3000;
-
-/** Stops a process for a while, as a debugger or a container freezer does. */
-async function freeze(code: RunningCode, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+/** Stops a process for a time in milliseconds, as a debugger or a container freezer does. */
+async function freeze(
+  code: RunningCode,
+  time: number,
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<void> {
   code.kill("SIGSTOP");
   await eventually("the process to stand still", () => statOf(code.pid)?.state === "T");
   const began = performance.now();
   await meanwhile();
-  await eventually("enough time to pass", () => performance.now() - began > FROZEN);
+  await eventually("enough time to pass", () => performance.now() - began > time);
   code.kill("SIGCONT");
 }
 
@@ -41,14 +42,14 @@ Deno.test({
       console.log(JSON.stringify({ slept, reason, lag: lag.max }));
     `);
     await code.said("watching");
-    await freeze(code);
+    await freeze(code, 3000);
     const { code: exit, stdout, stderr } = await code.result;
     assertEquals([exit, stderr], [0, ""]);
     const [, line = ""] = stdout.trim().split("\n");
     const { slept, reason, lag } = JSON.parse(line);
     assertEquals(reason, "stalled");
     // What it waited for anyway, an interval at most, is no part of it.
-    assert(slept > FROZEN - 200 && lag > FROZEN - 200, line);
+    assert(slept > 2800 && lag > 2800, line);
   },
 });
 
@@ -77,9 +78,10 @@ Deno.test({
     `);
     const connection = await listener.accept();
     const buffer = new Uint8Array(1);
-    // A question has come, and the process is stopped before it can read the answer.
+    // A question has come, and the process is stopped before it can read the answer: three times as long as it is patient,
+    // yet not so long that it is taken for sleep, after which it would ask anew.
     assertEquals(await connection.read(buffer), 1);
-    await freeze(code, async () => void await connection.write(buffer));
+    await freeze(code, 1500, async () => void await connection.write(buffer));
     await code.said("pong");
     connection.close();
     const { code: exit, stdout, stderr } = await code.result;
