@@ -99,7 +99,7 @@ export {
   type DialTarget,
   type DialTlsOptions,
 } from "./dial.ts";
-export { type DialAttempt, DialError, mostTelling } from "./dial_error.ts";
+export { type DialAttempt, DialError } from "./dial_error.ts";
 export { type DialMemory, dialMemory, type DialMemoryOptions, type DialRecollection } from "./dial_memory.ts";
 export { permissions } from "./permissions.ts";
 export { networkKey } from "./network_key.ts";
