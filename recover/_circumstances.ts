@@ -1,7 +1,7 @@
 /** What a failure is in its circumstances: what was being done, between which addresses, in which state of the network. */
 
 import { parseIp } from "../internal/ip.ts";
-import type { NetworkViewState } from "../internal/network_view.ts";
+import type { NetworkViewRoute, NetworkViewState } from "../internal/network_view.ts";
 import { codeEntry, type Os } from "./_codes.ts";
 import { isLinkLocalWithoutZone, isLoopbackText, isOnLink, isUnspecified } from "./_places.ts";
 import { type VerdictName, verdictOf } from "./_verdicts.ts";
@@ -75,6 +75,8 @@ function byAddresses(code: string, around: Circumstances): VerdictName | undefin
     case "ECONNREFUSED":
       if (isPath) return "unix-socket-stale";
       return isUnspecified(remote) ? "name-sinkholed" : undefined;
+    case "ENOENT":
+      return isPath ? "unix-socket-stale" : undefined;
     case "EADDRINUSE":
       return isPath && phase === "listen" ? "unix-socket-stale" : undefined;
     case "EACCES":
@@ -170,6 +172,7 @@ function inNetwork(verdict: VerdictName, around: Circumstances): VerdictName {
   if (network.online) return verdict;
   if (kind === "dns" || verdict === "resolver-offline") return "resolver-offline";
   if (kind !== "timeout" && kind !== "unreachable" && kind !== "offline") return verdict;
+  if (verdict === "multicast-without-interface") return "multicast-offline";
   return verdict === "link-local-without-zone" ? verdict : offline(network, verdict);
 }
 
@@ -180,12 +183,21 @@ function isGone(local: string | undefined, { interfaces }: NetworkViewState): bo
   return !interfaces.some(({ addresses }) => addresses.some(({ address }) => address === bare));
 }
 
+/** A watcher's interfaces tell more than a view has to. */
+interface Watched {
+  readonly name: string;
+  readonly up?: boolean;
+  readonly running?: boolean;
+  readonly kind?: string;
+}
+
 /** Why there is no network, as far as the state tells. */
 function offline({ interfaces, defaultRoute }: NetworkViewState, verdict: VerdictName): VerdictName {
-  // A watcher's interfaces tell more than a view has to.
-  const all: readonly { readonly name: string; readonly up?: boolean; readonly kind?: string }[] = interfaces;
+  const all: readonly Watched[] = interfaces;
   const outer = all.filter(({ kind }) => kind !== "loopback");
   if (outer.length > 0 && outer.every(({ up }) => up === false)) return "link-down";
-  if (defaultRoute.v4 !== null || defaultRoute.v6 !== null) return "no-carrier";
+  const isDead = (route: NetworkViewRoute | null): boolean =>
+    route !== null && all.find(({ name }) => name === route.interface)?.running !== true;
+  if (isDead(defaultRoute.v4) || isDead(defaultRoute.v6)) return "no-carrier";
   return verdict === "link-down" ? verdict : "no-default-route";
 }
