@@ -1,5 +1,5 @@
 /**
- * The figures we claim, against what: `deno task bench [--json] [--quick] [--write] [latency|settled|snapshot|idle|start ...]`.
+ * The figures we claim, against what: `deno task bench [--json] [--quick] [--write] [GROUP ...]`.
  * With `--write` the table goes to docs/BENCHMARKS.md.
  *
  * Runs in network namespaces of its own. Ratios are the claim; a run whose control is off is void.
@@ -13,11 +13,13 @@ const quick = args.delete("--quick");
 const json = args.delete("--json");
 const write = args.delete("--write");
 const inside = args.delete("--inside");
-const GROUPS = ["start", "latency", "settled", "snapshot", "idle"] as const;
+const GROUPS = ["start", "latency", "settled", "snapshot", "idle", "policies", "wake", "dial"] as const;
 
 async function measure(group: string): Promise<Figure[]> {
   if (group === "start") return await (await import("./start.ts")).start(quick ? 5 : 20);
   if (group === "idle") return await (await import("./idle.ts")).idle(quick ? 10 : 60);
+  if (group === "policies") return await (await import("./recover_overhead.ts")).overhead(quick ? 30 : 300);
+  if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
   const { Kernel, makePair, ip } = await import("./_kernel.ts");
   const index = await makePair();
   using kernel = new Kernel();
@@ -27,6 +29,10 @@ async function measure(group: string): Promise<Figure[]> {
     }
     if (group === "settled") {
       return await (await import("./settled.ts")).settled(kernel, index, quick ? 5 : 50);
+    }
+    if (group === "wake") {
+      const { wakes } = await import("./recover_wake.ts");
+      return await wakes(kernel, index, quick ? 2 : 6, quick ? 6000 : 30_000);
     }
     return await (await import("./snapshot.ts")).snapshots(kernel, index);
   } finally {
@@ -63,8 +69,13 @@ async function insideNamespace(): Promise<number> {
     "--inside",
     ...Deno.args,
   ]);
-  const child = new Deno.Command(program, { args: rest, stdin: "null", stdout: "inherit", stderr: "inherit" })
-    .spawn();
+  const child = new Deno.Command(program, {
+    args: rest,
+    env: { HOLDFAST_NETNS: "1" },
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
   return (await child.status).code;
 }
 
