@@ -91,6 +91,8 @@ function byAddresses(code: string, around: Circumstances): VerdictName | undefin
       if (phase === "listen") return unusable(local, network);
       if (isUnspecified(remote)) return "name-sinkholed";
       return familyLost(remote, network) ? "ipv6-lost-on-flap" : undefined;
+    case "ETIMEDOUT":
+      return phase === "connect" && familyLost(remote, network) ? "ipv6-lost-on-flap" : undefined;
     case "EHOSTUNREACH":
     case "EHOSTDOWN":
     case "ENETUNREACH":

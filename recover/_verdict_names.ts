@@ -46,6 +46,7 @@ export type Untold =
 /** Verdicts that are no scenario, or another face of one. */
 export type OwnName =
   | "address-gone-offline"
+  | "multicast-offline"
   | "refused-unseen"
   | "winsock-unseen"
   | "reset-at-accept"

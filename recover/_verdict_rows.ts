@@ -54,6 +54,11 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "unreachable local after-change no",
     "No interface leads to the multicast group: join it on each interface, and again when addresses change",
   ],
+  "multicast-offline": [
+    "offline local after-change no",
+    "There is no interface to join the multicast group on: join it when the network is back",
+    "multicast-without-interface",
+  ],
   // Connecting.
   "port-closed": [
     "refused remote later no",

@@ -36,13 +36,23 @@ export const NO_V6: NetworkViewState = {
 export const NO_CARRIER: NetworkViewState = { ...ON, online: false, families: [] };
 
 // A watcher's state says more than a view has to.
-const SWITCHED = { name: "vc", up: false, kind: "veth", addresses: [V4] };
+const SWITCHED = { name: "vc", up: false, running: false, kind: "veth", addresses: [V4] };
+const BARE = { ...SWITCHED, up: true, running: true, addresses: [] };
 const LOOPBACK = { name: "lo", up: true, kind: "loopback", addresses: [{ address: "127.0.0.1", prefix: 8 }] };
 const FRESH = { address: "fd09:1::33", prefix: 64, tentative: true, conflict: false };
 const TAKEN = { ...FRESH, tentative: false, conflict: true };
 
 /** The only interface besides the loopback one is switched off. */
 export const SWITCHED_OFF: NetworkViewState = { ...OFF, interfaces: [LOOPBACK, SWITCHED] };
+
+/** Carrier and a route, and no address: those of a lease that is over. */
+export const NO_ADDRESS: NetworkViewState = {
+  ...ON,
+  online: false,
+  families: [],
+  interfaces: [LOOPBACK, BARE],
+  defaultRoute: { v4: null, v6: ROUTE6 },
+};
 
 /** An address is there and not ready. */
 export const TENTATIVE: NetworkViewState = {

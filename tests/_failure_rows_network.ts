@@ -1,6 +1,15 @@
 /** Links, addresses, routes, names: what each API gave. */
 
-import { NO_CARRIER, NO_V6, OFF, ON, SWITCHED_OFF, TENTATIVE, WITH_CONFLICT } from "./_failure_networks.ts";
+import {
+  NO_ADDRESS,
+  NO_CARRIER,
+  NO_V6,
+  OFF,
+  ON,
+  SWITCHED_OFF,
+  TENTATIVE,
+  WITH_CONFLICT,
+} from "./_failure_networks.ts";
 import {
   CONNECT,
   DEADLINE,
@@ -58,6 +67,10 @@ export const NETWORK_ROWS: Readonly<Record<string, readonly FailureShape[]>> = {
       operation: "connect",
       network: OFF,
     }, "no-default-route offline after-change no"),
+    row("Deno.connect, a route of the other family", UNREACHABLE, {
+      operation: "connect",
+      network: NO_ADDRESS,
+    }, "no-default-route offline after-change no"),
   ],
   F02: [
     row(
@@ -87,7 +100,7 @@ export const NETWORK_ROWS: Readonly<Record<string, readonly FailureShape[]>> = {
       "no-carrier offline after-change no",
     ),
   ],
-  F04: [UNREACHABLE, NO_HOST, NOT_AVAILABLE].map((error) =>
+  F04: [UNREACHABLE, NO_HOST, NOT_AVAILABLE, TIMED_OUT].map((error) =>
     row(
       "Deno.connect, IPv6",
       error,
@@ -216,6 +229,12 @@ export const NETWORK_ROWS: Readonly<Record<string, readonly FailureShape[]>> = {
       denoError("Error", "No such device (os error 19)"),
       { operation: "join" },
       "multicast-without-interface unreachable after-change no",
+    ),
+    row(
+      "joinMulticastV4 without any network",
+      denoError("Error", "No such device (os error 19)"),
+      { operation: "join", network: NO_ADDRESS },
+      "multicast-without-interface offline after-change no",
     ),
     row(
       "node:dgram",
