@@ -14,7 +14,6 @@ import {
   isPending,
   offline,
   provoke,
-  reached,
   socketsTo,
   thrown,
 } from "./_provoke.ts";

@@ -8,7 +8,7 @@ import { readyGate } from "../../recover/ready.ts";
 import { retry } from "../../recover/retry.ts";
 import { timeout } from "../../recover/timeout.ts";
 import { eventually } from "../_child.ts";
-import { connectionsOf, echo, failing, hear, isPending, offline, provoke, thrown } from "./_provoke.ts";
+import { connectionsOf, echo, failing, hear, isPending, offline, provoke } from "./_provoke.ts";
 import { ADDRESS } from "./_two_hosts.ts";
 
 const { v4 } = ADDRESS.server;
