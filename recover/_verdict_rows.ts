@@ -9,10 +9,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "offline local after-change phase",
     "This machine has no way to the network: wait until it is back",
   ],
-  "link-down": [
-    "offline local after-change phase",
-    "The network interface is switched off: wait until it is back",
-  ],
+  "link-down": ["offline local after-change phase", "The interface is switched off: wait until it is back"],
   "no-carrier": [
     "offline local after-change phase",
     "There is a route, yet no carrier: check the cable or the Wi-Fi, and wait until it is back",
@@ -122,10 +119,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "reset remote later phase",
     "The other end is gone without an end of the conversation: treat it as a loss, and resume",
   ],
-  "not-connected": [
-    "reset local later phase",
-    "The socket is not connected (any more): open a new connection",
-  ],
+  "not-connected": ["reset local later phase", "The socket is not connected any more: open a new one"],
   "path-lost-sending": [
     "timeout path later phase",
     "What was sent was not acknowledged in time: open a new connection and resume",
@@ -275,10 +269,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
   "request-refused": ["protocol config never yes", "The server does not accept this request: correct it"],
   "not-authorized": ["permission config never yes", "The server refuses access: check the credentials"],
   "not-a-failure": ["unknown config never yes", "The answer tells of no failure"],
-  "bad-answer": [
-    "protocol remote never phase",
-    "The other end speaks another protocol: check address and port",
-  ],
+  "bad-answer": ["protocol remote never phase", "The other end speaks another protocol: check the port"],
   "websocket-lost": [
     "reset remote later phase",
     "The WebSocket is lost: open a new one, and resume what was not confirmed",
@@ -314,10 +305,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "No datagram came in the time it was given: the other end may not listen, so send again",
     "port-unreachable-unseen",
   ],
-  "datagram-too-long": [
-    "protocol config never no",
-    "The datagram is too long: send at most 1200 bytes at once",
-  ],
+  "datagram-too-long": ["protocol config never no", "The datagram is too long: send at most 1200 bytes"],
   "send-fails-for-now": [
     "unreachable local later no",
     "The datagram could not be sent now: keep the socket and send again when the network has changed",
@@ -336,10 +324,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
   "timed-out": ["timeout path later phase", "It took longer than it was given: try again, or give it more"],
   "would-block": ["exhausted local later no", "It cannot be done at once: try again in a moment"],
   "not-supported": ["unreachable config never no", "This system or runtime does not support it"],
-  "invalid-argument": [
-    "unknown config never phase",
-    "What was asked for is not valid: correct the arguments",
-  ],
+  "invalid-argument": ["unknown config never phase", "What was asked for is not valid: correct it"],
   "breaker-open": [
     "refused local later no",
     "Too many attempts have failed: the breaker lets none through until its time is over",

@@ -257,6 +257,7 @@ const PASTED: readonly (readonly [text: string, scenario: string | null])[] = [
   ["Uncaught (in promise) ConnectionReset: Connection reset by peer (os error 104)", "reset-by-peer"],
   ["An existing connection was forcibly closed by the remote host. (os error 10054)", "reset-by-peer"],
   ["Host is down (os error 64)", "gateway-silent"],
+  ["The specified network name is no longer available. (os error 64)", "reset-by-peer"],
   ["ENOTFOUND", "name-unknown"],
   ["getaddrinfo ENOTFOUND nx.test", "name-unknown"],
   ["getaddrinfo EAI_AGAIN nx.test", "resolver-failure"],
