@@ -25,7 +25,9 @@ export function rememberResolver(network: NetworkView): void {
 /** Waits until the target's name is found, or a name server answers, or is another than that of the network before. */
 export async function resolverStep(context: StepContext): Promise<StepResult> {
   const { network, target, tools, family } = context;
-  const name = target && !parseIp(target.hostname.split("%")[0] ?? "") ? target.hostname : undefined;
+  const address = target && parseIp(target.hostname.split("%")[0] ?? "");
+  if (address) return skipped("the target is an address");
+  const name = target?.hostname;
   if (name === undefined && serversOf(network).length === 0) return skipped("the resolver is out of sight");
   const ask = async (signal: AbortSignal): Promise<string> => {
     if (name !== undefined) {

@@ -145,11 +145,14 @@ Deno.test("ready() holds things up no longer than its limit, and says what it wa
   assertEquals(lab.sent.filter((line) => line.startsWith("connect")), []);
   await lab.pass(10);
   const report = await reported;
-  assertEquals([report.ready, report.gated, report.took], [false, "limit", 3000]);
+  assertEquals([report.ready, report.gated, report.took], [true, "limit", 3000]);
   assertEquals(outcomes(report), { online: "ok", gateway: "limit", resolver: "skipped", target: "ok" });
   assertEquals(detailOf(report, "gateway"), "the gateway 192.168.1.1 does not answer");
   assertEquals(detailOf(report, "resolver"), "no time was left");
   assertEquals(lab.sent.filter((line) => line.startsWith("provoke")).length, 3, "once a second");
+  const itself = lab.ready();
+  await lab.pass(3000);
+  assertEquals((await itself).ready, false, "without a target the network's own gate is all there is");
 });
 
 Deno.test("ready() says why the network is not online", async () => {

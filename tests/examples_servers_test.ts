@@ -1,65 +1,12 @@
 /** The examples of servers, run as a reader would run them. */
 
 import { assert, assertEquals } from "@std/assert";
-import { fileSystemPath, ROOT } from "../dev/_files.ts";
 import { descriptorsOf } from "./_child.ts";
+import { type RunningExample, startExample } from "./_example.ts";
 import { requires } from "./_require.ts";
 
-/** How long anything may take to show, in milliseconds. */
-const PATIENCE = 20_000;
-
-/** What an example writes, line by line, and how it ends. */
-function start(...args: readonly string[]): AsyncDisposable & {
-  readonly pid: number;
-  /** Resolves with what matches when that has been written. */
-  said(wanted: RegExp): Promise<readonly string[]>;
-  kill(signal: Deno.Signal): void;
-  /** Resolves with the exit code. */
-  readonly ended: Promise<number>;
-} {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-net=127.0.0.1", "examples/server_under_exhaustion.ts", ...args],
-    cwd: fileSystemPath(ROOT),
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const limit = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  const read = async (): Promise<boolean> => {
-    const { done, value } = await lines.read();
-    text += value ?? "";
-    return !done;
-  };
-  const ended = child.status.then(({ code }) => {
-    clearTimeout(limit);
-    return code;
-  });
-  return {
-    pid: child.pid,
-    ended,
-    async said(wanted) {
-      while (true) {
-        const match = wanted.exec(text);
-        if (match) return match;
-        if (!await read()) throw new Error(`The example never wrote ${wanted} but:\n${text}`);
-      }
-    },
-    kill: (signal) => child.kill(signal),
-    async [Symbol.asyncDispose]() {
-      // Without effect where it has ended, as it should have.
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-      }
-      while (await read());
-      await ended;
-    },
-  };
-}
+const start = (...args: readonly string[]): RunningExample =>
+  startExample(["--allow-net=127.0.0.1"], "server_under_exhaustion.ts", ...args);
 
 /** Asks until an answer comes: where a server is just away, the next connection may be refused or reset. */
 async function untilAnswered(ask: () => Promise<string>): Promise<string> {

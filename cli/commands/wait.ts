@@ -69,8 +69,8 @@ export async function run(context: Context): Promise<number> {
 }
 
 /** A name server that says nothing is given its time, and no reason to call the network away. */
-function isReached({ steps }: ReadyReport, targeted: boolean): boolean {
-  if (targeted) return steps.at(-1)?.outcome === "ok";
+function isReached({ ready, steps }: ReadyReport, targeted: boolean): boolean {
+  if (targeted) return ready;
   return steps.every(({ name, outcome }) => name === "resolver" || outcome === "ok" || outcome === "skipped");
 }
 

@@ -1,60 +1,12 @@
 /** `examples/watch.ts` on a network that changes. */
 
 import { assertEquals } from "@std/assert";
-import { fileSystemPath, ROOT } from "../../dev/_files.ts";
+import { type RunningExample, startExample } from "../_example.ts";
 import { requires } from "../_require.ts";
 import { ip } from "./_network.ts";
 
-/** How long anything may take to show, in milliseconds. */
-const PATIENCE = 20_000;
-
-/** Runs the example with just the flags that it names, and the arguments given; ended with what holds it. */
-function start(...args: readonly string[]): AsyncDisposable & {
-  /** Resolves when a line has been written that holds the text. */
-  said(text: string): Promise<void>;
-  kill(signal: Deno.Signal): void;
-  /** Resolves with the exit code. */
-  readonly ended: Promise<number>;
-} {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-ffi", "examples/watch.ts", ...args],
-    cwd: fileSystemPath(ROOT),
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const limit = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  const read = async (): Promise<boolean> => {
-    const { done, value } = await lines.read();
-    text += value ?? "";
-    return !done;
-  };
-  const ended = child.status.then(({ code }) => {
-    clearTimeout(limit);
-    return code;
-  });
-  return {
-    ended,
-    async said(wanted) {
-      while (!text.includes(wanted)) {
-        if (!await read()) throw new Error(`The example never wrote "${wanted}" but:\n${text}`);
-      }
-    },
-    kill: (signal) => child.kill(signal),
-    async [Symbol.asyncDispose]() {
-      // Without effect where it has ended, as it should have.
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-      }
-      while (await read());
-      await ended;
-    },
-  };
-}
+const start = (...args: readonly string[]): RunningExample =>
+  startExample(["--allow-ffi"], "watch.ts", ...args);
 
 Deno.test({
   name: "the example follows the network, and ends after as many changes as it was told",
