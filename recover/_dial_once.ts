@@ -43,6 +43,7 @@ export interface Dialled<T> extends Connected<T> {
  * @param plan What and how.
  * @param signal Calls it off.
  * @throws {DialError} When no address could be reached.
+ * @throws {PermissionError} When the runtime forbids to reach any.
  */
 export async function dialOnce<T>(plan: DialPlan<T>, signal: AbortSignal): Promise<Dialled<T>> {
   signal.throwIfAborted();
@@ -230,12 +231,14 @@ class Go<T> {
     return { ...connected, address, took: clock.monotonic() - this.#began, attempts };
   }
 
-  #error(): DialError {
+  #error(): DialError | PermissionError {
     const { target } = this.#plan;
     const attempts = this.#allAttempts();
     this.#forget(attempts);
-    const failure = mostTelling(attempts) ??
-      this.#noAddress();
+    const failure = mostTelling(attempts) ?? this.#noAddress();
+    if (failure.scenario === "permission-missing") {
+      return new PermissionError(`connect to ${target.text}`, [`--allow-net=${target.text}`], failure.error);
+    }
     return new DialError(target.text, failure, attempts);
   }
 

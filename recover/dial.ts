@@ -171,6 +171,7 @@ export function dial<T = undefined>(
  * @param options Which family, how long, and what counts as a sign of life.
  * @returns The connection and how it came about.
  * @throws {DialError} When no address could be reached; it knows each attempt.
+ * @throws {PermissionError} Without `--allow-net` for any of them.
  * @throws {TypeError} When target or options make no sense, a link-local address without zone among them.
  * @throws {RangeError} When a number is out of range.
  *

@@ -1,5 +1,6 @@
 /** Dials what its argument says, as a program of its own: `{"target": "...", "resolveTimeout": ...}`; writes one line of JSON. */
 
+import { PermissionError } from "../../internal/errors.ts";
 import { dial } from "../../recover/dial.ts";
 import { DialError } from "../../recover/dial_error.ts";
 
@@ -9,6 +10,11 @@ try {
   conn.close();
   console.log(JSON.stringify({ address }));
 } catch (error) {
-  if (!(error instanceof DialError)) throw error;
-  console.log(JSON.stringify({ failure: error.failure.scenario, message: error.message }));
+  if (!(error instanceof DialError) && !(error instanceof PermissionError)) throw error;
+  const { message } = error;
+  console.log(
+    JSON.stringify(
+      error instanceof DialError ? { failure: error.failure.scenario, message } : { flags: error.flags },
+    ),
+  );
 }
