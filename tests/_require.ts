@@ -28,6 +28,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   prlimit: "util-linux",
   ps: "procps",
   script: "bsdutils",
+  setpriv: "util-linux",
   ss: "iproute2",
   strace: "strace",
   sysctl: "procps",
