@@ -7,13 +7,178 @@ import type { ScenarioTest } from "./scenario.ts";
 
 /** By the name of the scenario. */
 export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
+  "no-default-route": {
+    file: "tests/netns/failures_link_test.ts",
+    name: "no-default-route: plain code fails at once, retry() waits for the route and needs one attempt",
+  },
+  "link-down": {
+    file: "tests/netns/failures_link_test.ts",
+    name: "link-down: an open connection says nothing and goes on later, retry() makes no attempt meanwhile",
+  },
+  "no-carrier": {
+    file: "tests/netns/failures_link_test.ts",
+    name: "no-carrier: there are address and route, and yet nothing goes out until the carrier is back",
+  },
+  "ipv6-lost-on-flap": {
+    file: "tests/netns/failures_address_test.ts",
+    name:
+      "ipv6-lost-on-flap: IPv6 fails after a flap of the link, dial() takes IPv4, and ready() tells when IPv6 is back",
+  },
+  "address-gone": {
+    file: "tests/netns/failures_address_test.ts",
+    name:
+      "address-gone: nothing tells the open connection, a heartbeat knows at once, and dial() makes another one",
+  },
+  "address-tentative": {
+    file: "tests/netns/failures_address_test.ts",
+    name:
+      "address-tentative: listening fails while the address is checked, retry() listens when it is usable",
+  },
+  "address-duplicate": {
+    file: "tests/netns/failures_address_test.ts",
+    name: "address-duplicate: binding fails for ever, the watcher tells the conflict, and nobody loops",
+  },
+  "gateway-silent": {
+    file: "tests/netns/failures_neighbour_test.ts",
+    name:
+      "gateway-silent: connecting fails after seconds, and behind the gate no attempt is made before it answers",
+  },
+  "neighbour-stale": {
+    file: "tests/netns/failures_neighbour_test.ts",
+    name: "neighbour-stale: open and new connections hang, patience in small portions gets through",
+  },
+  "route-prohibited": {
+    file: "tests/netns/failures_route_test.ts",
+    name:
+      "route-prohibited: a good address fails at once, retry() waits for the VPN to go instead of trying again",
+  },
+  "route-moved": {
+    file: "tests/netns/failures_route_test.ts",
+    name: "route-moved: the open connection falls silent, a new one is made before the old one is given up",
+  },
+  "reverse-path-filter": {
+    file: "tests/netns/failures_route_test.ts",
+    name: "reverse-path-filter: the answers are dropped here, and only an own limit and a mended route help",
+  },
+  "link-local-without-zone": {
+    file: "tests/netns/failures_address_test.ts",
+    name:
+      "link-local-without-zone: the system cannot tell which link, dial() says so early, and with the zone it works",
+  },
+  "multicast-without-interface": {
+    file: "tests/netns/failures_address_test.ts",
+    name: "multicast-without-interface: joining fails while no interface is there, retry() joins when one is",
+  },
+  "syn-dropped": {
+    file: "tests/netns/failures_connect_test.ts",
+    name:
+      "syn-dropped: plain code waits as long as the kernel, a limit of one's own and another address do not",
+  },
+  "firewall-rejects": {
+    file: "tests/netns/failures_connect_test.ts",
+    name: "firewall-rejects: each way to say no fails within a round trip, dial() goes to the next address",
+  },
+  "local-firewall": {
+    file: "tests/netns/failures_connect_test.ts",
+    name:
+      "local-firewall: sending fails with EPERM, nobody tries again until somebody says that the rule is gone",
+  },
+  "accept-queue-full": {
+    file: "tests/netns/failures_connect_test.ts",
+    name: "accept-queue-full: the first connect, the next hang, and acceptLoop() serves them all",
+  },
   "files-exhausted": {
     file: "tests/failures_files_test.ts",
     name:
       "files-exhausted: a client that opens all at once fails, one with a limit below that of the system does not",
   },
+  "connect-hangs": {
+    file: "tests/netns/failures_connect_test.ts",
+    name: "connect-hangs: what waits for ever is bounded, and no socket is left of it",
+  },
+  "reset-by-peer": {
+    file: "tests/netns/failures_established_test.ts",
+    name: "reset-by-peer: reading fails, then writing; retry() repeats only what may happen twice",
+  },
+  "aborted-locally": {
+    file: "tests/netns/failures_established_test.ts",
+    name: "aborted-locally: reading fails though the server is well, retry() connects again at once",
+  },
+  "end-without-goodbye": {
+    file: "tests/netns/failures_established_test.ts",
+    name: "end-without-goodbye: a killed server looks like a good end, an explicit last word shows the loss",
+  },
+  "peer-rebooted": {
+    file: "tests/netns/failures_established_test.ts",
+    name:
+      "peer-rebooted: nothing tells until somebody writes, a heartbeat asks while there is nothing to say",
+  },
+  "path-lost-sending": {
+    file: "tests/netns/failures_silence_test.ts",
+    name:
+      "path-lost-sending: writes succeed into the void, a heartbeat knows long before the kernel gives up",
+  },
+  "path-lost-idle": {
+    file: "tests/netns/failures_silence_test.ts",
+    name:
+      "path-lost-idle: not even the kernel waits for anything, a heartbeat finds it out and connects again",
+  },
+  "kernel-waits-on": {
+    file: "tests/netns/failures_silence_test.ts",
+    name: "kernel-waits-on: with the network back a new connection answers while the old one is still silent",
+  },
+  "nat-entry-lost": {
+    file: "tests/netns/failures_silence_test.ts",
+    name:
+      "nat-entry-lost: who writes first reads a reset, a client that does not learns of it by its heartbeat only",
+  },
+  "reader-stalled": {
+    file: "tests/failures_stream_test.ts",
+    name:
+      "reader-stalled: a write never returns and nothing fails, a limit drops the consumer and serves the others",
+  },
+  "mtu-black-hole": {
+    file: "tests/netns/failures_silence_test.ts",
+    name: "mtu-black-hole: small messages pass and a large one does not, until the router clamps the MSS",
+  },
+  "early-reply": {
+    file: "tests/failures_stream_test.ts",
+    name: "early-reply: the upload fails, and who reads on has the answer all the same",
+  },
+  "tls-first-round-trip": {
+    file: "tests/failures_stream_test.ts",
+    name:
+      "tls-first-round-trip: the first exchange is slow, over a connection by dial() it is as fast as the next",
+  },
+  "one-way-loss": {
+    file: "tests/netns/failures_silence_test.ts",
+    name:
+      "one-way-loss: the order is carried out, its confirmation lost; an order with a key is carried out once",
+  },
+  "address-in-use": {
+    file: "tests/failures_servers_test.ts",
+    name: "address-in-use: a second listener is refused, retry() listens when the first one has ended",
+  },
+  "listen-address-missing": {
+    file: "tests/netns/failures_servers_test.ts",
+    name:
+      "listen-address-missing: listening fails, retry() waits for the address and needs no other attempt before",
+  },
+  "port-privileged": {
+    file: "tests/netns/failures_servers_test.ts",
+    name: "port-privileged: port 80 is refused without the right to it, and classify() says to take another",
+  },
   "accept-files-exhausted": {
     file: "tests/failures_files_test.ts",
     name: "accept-files-exhausted: a plain accept loop throws, and takes the process with it",
+  },
+  "unix-socket-stale": {
+    file: "tests/failures_servers_test.ts",
+    name: "unix-socket-stale: a killed server leaves its file, who finds nobody behind it takes its place",
+  },
+  "listener-address-gone": {
+    file: "tests/netns/failures_servers_test.ts",
+    name:
+      "listener-address-gone: no error and clients hang, a listener on all addresses goes on, and so does the old one",
   },
 };
