@@ -43,6 +43,13 @@ const FUZZED: Readonly<Record<string, readonly string[]>> = {
   ],
   "tests/windows_tables_fuzz_test.ts": ["watch/_windows_tables.ts"],
   "tests/powershell_fuzz_test.ts": ["watch/_powershell_json.ts"],
+  "tests/classify_fuzz_test.ts": [
+    "recover/_findings.ts",
+    "recover/_reading.ts",
+    "recover/_circumstances.ts",
+    "recover/_answers.ts",
+    "recover/_hostile.ts",
+  ],
 };
 
 /** Runs each fuzz by itself: at least nine of ten branches of its parsers must be taken. */

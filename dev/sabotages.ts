@@ -2,6 +2,8 @@
 
 import { INTERNAL } from "./_sabotages_internal.ts";
 import { OTHERS } from "./_sabotages_others.ts";
+import { POLICIES } from "./_sabotages_policies.ts";
+import { RECOVER } from "./_sabotages_recover.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
 import { WATCH } from "./_sabotages_watch.ts";
 
@@ -22,4 +24,11 @@ export interface Sabotage {
 }
 
 /** All sabotages. */
-export const SABOTAGES: readonly Sabotage[] = [...INTERNAL, ...WATCH, ...SYSTEMS, ...OTHERS];
+export const SABOTAGES: readonly Sabotage[] = [
+  ...INTERNAL,
+  ...WATCH,
+  ...SYSTEMS,
+  ...POLICIES,
+  ...RECOVER,
+  ...OTHERS,
+];
