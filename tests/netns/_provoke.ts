@@ -108,6 +108,15 @@ export function offline(network: NetworkWatcher): Promise<void> {
   return reached(network, "the network to be away", ({ online }) => !online);
 }
 
+/** Waits until nothing changes any more by itself: the system has checked its link-local addresses. */
+export function quiet(network: NetworkWatcher): Promise<void> {
+  return reached(
+    network,
+    "the last address to be checked",
+    ({ interfaces }) => interfaces.every(({ addresses }) => addresses.every(({ tentative }) => !tentative)),
+  );
+}
+
 /** How many connections the far server has seen. */
 export async function connectionsOf(far: Far): Promise<number> {
   return (await far.tell({ do: "state" })).connections;

@@ -16,6 +16,7 @@ import {
   hear,
   isPending,
   provoke,
+  quiet,
   reached,
   socketsTo,
   thrown,
@@ -183,6 +184,7 @@ provoke(
       const { scenario, where, retry } = classify(one, context);
       assertEquals([scenario, where, retry], ["address-duplicate", "config", "after-change"]);
     }
+    await quiet(network);
     // Two attempts: before, and after somebody has done something about it.
     let attempts = 0;
     const policy = retry({ network, operation: "listen", maxAttempts: 2, safetyPoll: 120_000 });

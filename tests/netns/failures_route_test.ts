@@ -17,6 +17,7 @@ import {
   hear,
   isPending,
   provoke,
+  quiet,
   reached,
   type Scene,
   socketsTo,
@@ -31,6 +32,7 @@ async function secondLink({ lab }: Pick<Scene, "lab">): Promise<void> {
   await lab.ip(
     "client",
     "link add vc2 type veth peer name rc2 netns router",
+    "link set vc2 addrgenmode none",
     "address add 10.9.3.2/24 dev vc2",
   );
   await lab.ip("router", "address add 10.9.3.1/24 dev rc2", "link set rc2 up");
@@ -72,6 +74,7 @@ provoke(
     await secondLink({ lab });
     await lab.ip("client", "route replace default via 10.9.3.1", "route add prohibit 10.9.2.0/24");
     await reached(network, "the VPN's route", ({ defaultRoute }) => defaultRoute.v4?.interface === "vc2");
+    await quiet(network);
     const policy = retry({ network, operation: "connect", maxAttempts: 2, safetyPoll: 120_000 });
     let attempts = 0;
     const suspended = Promise.withResolvers<string>();
