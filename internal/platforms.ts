@@ -54,7 +54,12 @@ export const PLATFORMS: readonly PlatformFeature[] = [
   row("watch", "name servers", "real", "unproven", "wine"),
   row("watch", "public address by STUN", "real", "unproven", "unproven"),
   row("watch", "sleep and wake", "unproven", "unproven", "unproven"),
+  row("recover", "classification of errors", "real", "unproven", "unproven"),
+  row("recover", "policies, heartbeat, supervision", "real", "unproven", "unproven"),
+  row("recover", "readiness gate", "real", "unproven", "wine"),
+  row("recover", "dial", "real", "unproven", "unproven"),
+  row("recover", "guards of servers", "real", "unproven", "unproven"),
   row("testing", "scripted network, fake clock", "real", "unproven", "wine"),
-  row("testing", "fake STUN server", "real", "unproven", "unproven"),
+  row("testing", "servers with faults: TCP, TLS, HTTP, WebSocket, DNS, STUN", "real", "unproven", "unproven"),
   row("cli", "all commands", "real", "unproven", "unproven"),
 ];
