@@ -1,7 +1,7 @@
 /** One go at a target: look it up, race its addresses, remember what worked. */
 
 import type { Clock } from "../internal/clock.ts";
-import { isNotCapable, PermissionError } from "../internal/errors.ts";
+import { HoldfastError, isNotCapable, PermissionError } from "../internal/errors.ts";
 import type { NetworkView, NetworkViewState } from "../internal/network_view.ts";
 import { wouldPrompt } from "../internal/permissions.ts";
 import { familyOf, isInReach, sortAddresses } from "./_address_sort.ts";
@@ -9,6 +9,7 @@ import { close, type Connected, type ConnectOptions, connectTo } from "./_connec
 import { failureOf, noAddressError, offlineError } from "./_dial_failure.ts";
 import { type AddressRecord, type DialResolver, gather } from "./_gather.ts";
 import { Race, type RaceAttempt } from "./_race.ts";
+import { SINKHOLED } from "./_resolve.ts";
 import type { ParsedTarget } from "./_target.ts";
 import { type DialAttempt, DialError, mostTelling } from "./dial_error.ts";
 import type { DialMemory, DialRecollection } from "./dial_memory.ts";
@@ -144,7 +145,8 @@ class Go<T> {
         timeout: resolveTimeout,
         found: (addresses) => this.#join(addresses),
       });
-      const found = this.race.joined || this.#spare.length > 0;
+      const found = this.race.joined || this.#spare.length > 0 ||
+        failures.some(({ error }) => isSinkhole(error));
       for (const { type, started, ended, error } of failures) {
         // That a name has addresses of one family only is no failure.
         if (found && saysNoSuchName(error)) continue;
@@ -291,6 +293,11 @@ class Go<T> {
 
 function isRefused(error: unknown): boolean {
   return isNotCapable(error) || error instanceof PermissionError;
+}
+
+/** Whether there were addresses, if none to follow. */
+function isSinkhole(error: unknown): boolean {
+  return error instanceof HoldfastError && error.code === SINKHOLED;
 }
 
 function saysNoSuchName(error: unknown): boolean {
