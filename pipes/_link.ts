@@ -16,8 +16,25 @@ export interface Link {
   readonly halfClose: boolean;
   /** Who sent what was read last, where that may be different from one read to the next. */
   readonly lastFrom?: PipeAddress;
+  /** How many bytes a message may have, where there is a limit. */
+  readonly maxMessage?: number;
+  /** How many messages arrived that there was no room for. */
+  readonly dropped?: number;
+  /** Set by whoever uses the link: told of what went wrong and did not end it. */
+  onTrouble?: ((error: unknown) => void) | undefined;
+  /** Set by whoever uses the link: told that the other end was heard of, or not for too long. */
+  onProof?: ((proven: boolean) => void) | undefined;
+  /** Set by whoever uses the link: told that nobody is at the other end any more, where no read would say so. */
+  onLoss?: ((error: unknown) => void) | undefined;
+  /** Smoothed round-trip time in milliseconds, where the link measures it; `null` before the first answer. */
+  readonly roundTrip?: number | null;
   /** What the application should see of it besides, for example the protocol agreed on. */
   readonly extra?: Readonly<Record<string, unknown>>;
+  /**
+   * Does what is left to be done before an accepted link is of use, for example a handshake; run beside others, and cut by
+   * {@linkcode Link.abort} where it takes too long.
+   */
+  ready?(): Promise<void>;
   /**
    * Reads: some bytes into the buffer for a stream, or one whole message.
    *
@@ -30,9 +47,10 @@ export interface Link {
    * Writes all of it, or one message.
    *
    * @param data The bytes; not touched by the caller until it resolves.
-   * @returns Resolves when the system took them.
+   * @param text Whether they are a message that was given as text.
+   * @returns Resolves when the system took them; with `false` where it did not take a datagram, and may take the next.
    */
-  write(data: Uint8Array): Promise<void>;
+  write(data: Uint8Array, text?: boolean): Promise<void | false>;
   /** Says that no more will be written. */
   closeWrite(): Promise<void>;
   /** Closes it, and resolves when its address is free again; a pending read and write are settled by that. */
@@ -55,6 +73,8 @@ export type Dialer = (options: { readonly signal: AbortSignal }) => Promise<Link
 export interface LinkListener {
   /** Where it listens, one address each. */
   readonly addresses: readonly PipeAddress[];
+  /** What does the work, and why it is nothing better; the runtime itself where nothing is said. */
+  readonly report?: { readonly by: "native" | "node:tls" | "other"; readonly note: string | null };
   /**
    * Waits for the next link.
    *

@@ -1,0 +1,35 @@
+/** What a scheme of a URL means: how links are opened and accepted by it. */
+
+import type { PipeUrl, Transport } from "./address.ts";
+import type { ConnectOptions } from "./connect.ts";
+import type { Dialer, LinkListener } from "./_link.ts";
+import type { ListenOptions } from "./listen.ts";
+
+/** What {@linkcode PipeTransport.listen} is told besides the user's options. */
+export interface ListenContext {
+  /** Calls it off. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A way to carry pipes. */
+export interface PipeTransport {
+  /** The schemes that are its own. */
+  readonly schemes: readonly Transport[];
+  /**
+   * Prepares connecting; what the options get wrong is thrown here, and not at the first attempt.
+   *
+   * @param url Where to.
+   * @param options What the user asked for.
+   * @returns What opens a link; it throws what went wrong as the runtime gave it, and makes one attempt a call.
+   */
+  dial(url: PipeUrl, options: ConnectOptions): Dialer;
+  /**
+   * Listens on one address.
+   *
+   * @param url Where; a host in it is one address, or a name that the system looks up.
+   * @param options What the user asked for.
+   * @returns What accepts links.
+   * @throws What went wrong, as the runtime gave it.
+   */
+  listen(url: PipeUrl, options: ListenOptions): Promise<LinkListener>;
+}

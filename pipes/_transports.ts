@@ -1,0 +1,22 @@
+/** The ways to carry pipes that are built in. */
+
+import type { Transport } from "./address.ts";
+import { memoryTransport } from "./_memory_transport.ts";
+import { tcpTransport } from "./_tcp_transport.ts";
+import type { PipeTransport } from "./_transport.ts";
+import { unixTransport } from "./_unix_transport.ts";
+
+const BUILT_IN: readonly PipeTransport[] = [tcpTransport, unixTransport, memoryTransport];
+
+/**
+ * Finds the one for a scheme.
+ *
+ * @param scheme The scheme.
+ * @param more Those that the user brings, which come first.
+ * @throws {TypeError} Where there is none.
+ */
+export function transportOf(scheme: Transport, more: readonly PipeTransport[] = []): PipeTransport {
+  const found = [...more, ...BUILT_IN].find(({ schemes }) => schemes.includes(scheme));
+  if (found) return found;
+  throw new TypeError(`Cannot use ${scheme}: give what carries it as one of the option "transports"`);
+}

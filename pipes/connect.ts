@@ -1,0 +1,192 @@
+/** Connecting: a URL becomes a pipe. */
+
+import { systemClock } from "../internal/clock.ts";
+import type { NetworkView } from "../internal/network_view.ts";
+import { isNear } from "../recover/_near.ts";
+import type { DialMemory } from "../recover/dial_memory.ts";
+import type { DialResolver } from "../recover/dial.ts";
+import type { Policy } from "../recover/policy.ts";
+import { retry } from "../recover/retry.ts";
+import { TimeoutError } from "../recover/timeout.ts";
+import { parsePipeUrl, type PipeUrl } from "./address.ts";
+import type { PipeOptions } from "./_base_pipe.ts";
+import { failedError } from "./_failed.ts";
+import type { Dialer, Link } from "./_link.ts";
+import { makePipe } from "./_make_pipe.ts";
+import { transportOf } from "./_transports.ts";
+import type { PipeTransport } from "./_transport.ts";
+import type { PipeOf } from "./pipe.ts";
+
+/** What is asked of the other end in TLS. Its certificate is always checked. */
+export interface PipeTlsOptions {
+  /** Certificates to trust besides the system's, in PEM. */
+  readonly caCerts?: readonly string[];
+  /** The application protocols offered (ALPN), best first. */
+  readonly alpnProtocols?: readonly string[];
+  /**
+   * The name that the certificate must be good for.
+   *
+   * @default the URL's host
+   */
+  readonly serverName?: string;
+  /**
+   * Takes any certificate, so that whoever stands between can read and change everything. For tests on the own machine.
+   *
+   * @default {false}
+   */
+  readonly dangerouslyAcceptAnyCertificate?: boolean;
+}
+
+/**
+ * By which way a pipe leaves this machine: from an address, which has to be one of its own; or through an interface, whatever
+ * the routes say.
+ *
+ * The address alone does not choose the interface: most systems send what comes from any of their addresses by the route of
+ * its destination. The interface does, needs `--allow-ffi` for the C library, and exists on Linux.
+ */
+export type PipeVia = { readonly address: string } | { readonly interface: string };
+
+/** What {@linkcode connect} takes. */
+export interface ConnectOptions extends PipeOptions {
+  /** Calls it off; a pipe that is connected already does not care. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * For how many milliseconds to try altogether.
+   *
+   * @default {30_000}
+   */
+  readonly timeout?: number;
+  /**
+   * Tries again, or not. It sees each attempt that has failed at all addresses.
+   *
+   * @default up to four attempts within `timeout`; with `network` the time without one costs none
+   */
+  readonly retry?: Policy | false;
+  /** The network, for example a watcher. */
+  readonly network?: NetworkView;
+  /** What is asked of the other end with `tls:` and `wss:`. */
+  readonly tls?: PipeTlsOptions;
+  /** Where it leaves this machine. */
+  readonly via?: PipeVia;
+  /**
+   * The only family of addresses to use.
+   *
+   * @default {undefined} Both.
+   */
+  readonly family?: 4 | 6;
+  /**
+   * Whether small messages go out at once (`TCP_NODELAY`).
+   *
+   * @default {true}
+   */
+  readonly noDelay?: boolean;
+  /**
+   * Looks names up.
+   *
+   * @default as the system does
+   */
+  readonly resolver?: DialResolver;
+  /**
+   * Where the addresses that worked are kept.
+   *
+   * @default one for the whole process
+   */
+  readonly memory?: DialMemory;
+  /** Further ways to carry pipes. They come before the built-in ones. */
+  readonly transports?: readonly PipeTransport[];
+}
+
+/**
+ * Connects to a URL: `tcp://host:port`, `tls://host:port`, `unix:/path`, `memory:name` and what else {@linkcode PipeUrl}
+ * knows.
+ *
+ * All addresses of a name are raced, a failure is tried again where that can help, and with `network` not while there is no
+ * network. Over TLS the other end's certificate is checked.
+ *
+ * Needs the permission `net`; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`.
+ *
+ * @param url Where to.
+ * @param options Framing and limits of the pipe, and how to connect.
+ * @returns The pipe.
+ * @throws {PipeError} With code `"connect"` when it could not be done; its `failure` says why.
+ * @throws {PermissionError} When the runtime does not allow it.
+ * @throws {TypeError} When the URL or an option makes no sense.
+ *
+ * @example
+ * ```ts
+ * import { connect, lines, listen } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = await listen("tcp://127.0.0.1:0", { framing: lines() });
+ * const [{ port }] = server.addresses;
+ * await using pipe = await connect(`tcp://127.0.0.1:${port}`, { framing: lines() });
+ * await pipe.send("hello");
+ * for await (const accepted of server) {
+ *   const line = await accepted.recv();
+ *   assertEquals(new TextDecoder().decode(line ?? undefined), "hello");
+ *   await accepted.close();
+ *   break;
+ * }
+ * ```
+ */
+export async function connect<U extends string | URL>(
+  url: U,
+  options: ConnectOptions = {},
+): Promise<PipeOf<U>> {
+  const place = parsePipeUrl(url);
+  const { timeout = 30_000, clock = systemClock, signal, network } = options;
+  if (!(timeout > 0)) throw new RangeError(`Cannot connect: timeout must be above 0, got ${timeout}`);
+  signal?.throwIfAborted();
+  const dial = dialerOf(place, options);
+  const late = new AbortController();
+  const timer = clock.after(timeout, () => late.abort(new TimeoutError(timeout)), { ref: true });
+  const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+  try {
+    const link = await orGone(dial({ signal: either }), either);
+    return makePipe(link, options, { dial }) as unknown as PipeOf<U>;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw failedError(place, error, { operation: "connect", network: network?.state });
+  } finally {
+    timer.cancel();
+  }
+}
+
+/**
+ * What opens links to a place, with all the patience that the options ask for.
+ *
+ * @param place Where to.
+ * @param options How.
+ */
+export function dialerOf(place: PipeUrl, options: ConnectOptions): Dialer {
+  const dial = transportOf(place.transport, options.transports).dial(place, options);
+  const { network, clock = systemClock, timeout = 30_000 } = options;
+  if (options.retry === false || (options.retry === undefined && place.transport === "memory")) return dial;
+  // What is on this machine or on its links does not wait for a way to the public network.
+  const near = !("hostname" in place) || (network !== undefined && isNear(place.hostname, network.state));
+  const policy = options.retry ?? retry({
+    maxAttempts: 4,
+    deadline: timeout,
+    operation: "connect",
+    idempotent: true,
+    clock,
+    ...(network && !near ? { network } : {}),
+  });
+  return ({ signal }) => policy.execute((attempt) => dial({ signal: attempt.signal }), { signal });
+}
+
+/** Waits for a link; one that comes after the signal is ended, and nobody waits for it. */
+async function orGone(opening: Promise<Link>, signal: AbortSignal): Promise<Link> {
+  const gone = Promise.withResolvers<never>();
+  const abort = (): void => gone.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([opening, gone.promise]);
+  } catch (error) {
+    opening.then((link) => link.abort(), () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

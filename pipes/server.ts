@@ -1,0 +1,356 @@
+/** A server of pipes: who comes is handed out one by one, to whoever asks for the next. */
+
+import { type Clock, holdProcess, systemClock } from "../internal/clock.ts";
+import type { EventOf } from "../internal/events.ts";
+import { type AcceptLoop, acceptLoop, type DrainOptions } from "../recover/accept_loop.ts";
+import { Listeners } from "../recover/_listeners.ts";
+import { timeout } from "../recover/timeout.ts";
+import { formatPipeAddress, type PipeAddress, type PipeUrl } from "./address.ts";
+import type { BasePipe } from "./_base_pipe.ts";
+import { Bindings } from "./_bindings.ts";
+import { failedError } from "./_failed.ts";
+import type { Link } from "./_link.ts";
+import type { ListenOptions } from "./listen.ts";
+import { makePipe } from "./_make_pipe.ts";
+import type { Pipe } from "./pipe.ts";
+import { transportOf } from "./_transports.ts";
+
+/** How one of a server's addresses is served. */
+export interface PipeServerReport {
+  /** The address. */
+  readonly address: PipeAddress;
+  /** What does the work: the runtime itself, or Node's part of it. */
+  readonly by: "native" | "node:tls" | "other";
+  /** Why it is not a better one, or `null` where there is none. */
+  readonly note: string | null;
+}
+
+/** What {@linkcode PipeServer.on} tells of. */
+export type PipeServerEvent =
+  | {
+    /** An address is listened on: at first, or again after it was gone; or it is gone from this machine. */
+    readonly type: "listening" | "addresslost";
+    /** When, in milliseconds since 1970. */
+    readonly at: number;
+    /** The address. */
+    readonly address: PipeAddress;
+  }
+  | {
+    /** An address could not be listened on, and is tried again; or accepting failed, and goes on after a pause. */
+    readonly type: "trouble";
+    /** When, in milliseconds since 1970. */
+    readonly at: number;
+    /** What the system said. */
+    readonly error: unknown;
+  }
+  | {
+    /** A connection was closed at once, because there were too many. */
+    readonly type: "shed";
+    /** When, in milliseconds since 1970. */
+    readonly at: number;
+    /** Too many in all, or from that address. */
+    readonly reason: "connections" | "address";
+    /** Where it came from. */
+    readonly from: PipeAddress;
+  }
+  | {
+    /** A connection never became a pipe: its handshake failed, or took too long. */
+    readonly type: "refused";
+    /** When, in milliseconds since 1970. */
+    readonly at: number;
+    /** What was wrong. */
+    readonly error: unknown;
+    /** Where it came from. */
+    readonly from: PipeAddress;
+  };
+
+/**
+ * A server of pipes.
+ *
+ * Iterate it to get them; there is one reader at a time. A connection is accepted when the next pipe is asked for. A pipe
+ * that was handed out belongs to whoever got it, and outlives the server.
+ */
+export interface PipeServer<P extends Pipe = Pipe> extends AsyncIterable<P>, AsyncDisposable {
+  /** Where it listens now. */
+  readonly addresses: readonly P["localAddress"][];
+  /** The first of them as a URL to connect to. */
+  readonly url: string;
+  /** How many connections are open. */
+  readonly connections: number;
+  /** How each address is served. */
+  readonly report: readonly PipeServerReport[];
+  /** Resolves when it listens no more; rejects with what ended it by itself. */
+  readonly closed: Promise<void>;
+  /**
+   * Calls a handler for each event of one type.
+   *
+   * @param type The type.
+   * @param handler What to call.
+   * @returns The registration; disposing it ends the calls.
+   */
+  on<T extends PipeServerEvent["type"]>(
+    type: T,
+    handler: (event: EventOf<PipeServerEvent, T>) => void,
+  ): Disposable;
+  /**
+   * Stops listening, and waits until the pipes that were handed out have ended.
+   *
+   * @param options How long that may take.
+   * @returns How many had to be cut.
+   */
+  drain(options?: DrainOptions): Promise<number>;
+  /** Stops listening, and ends the connections that nobody has got; safe twice. The addresses are free again afterwards. */
+  close(): Promise<void>;
+}
+
+/** How many handshakes may be under way at once. */
+const HANDSHAKES = 128;
+
+/** A connection, as the accept loop sees it. */
+class Arrival {
+  readonly link: Link;
+  /** What ends it when the loop says so; `undefined` once it is nobody's business but the owner's. */
+  cut: (() => void) | undefined;
+
+  constructor(link: Link) {
+    this.link = link;
+    this.cut = () => link.abort();
+  }
+
+  get remoteAddr(): Deno.Addr {
+    const address = this.link.remoteAddress;
+    if ("hostname" in address) return { transport: "tcp", hostname: address.hostname, port: address.port };
+    return { transport: "unix", path: address.transport === "unix" ? address.path : address.name };
+  }
+
+  close(): void {
+    this.cut?.();
+  }
+}
+
+/** The server itself. */
+export class PipeListener<P extends Pipe> implements PipeServer<P> {
+  readonly #place: PipeUrl;
+  readonly #options: ListenOptions;
+  readonly #clock: Clock;
+  readonly #bindings: Bindings;
+  readonly #loop: AcceptLoop;
+  readonly #listeners: Listeners<PipeServerEvent> = new Listeners();
+  /** Pipes that nobody has got yet. */
+  readonly #ready: { readonly pipe: BasePipe; readonly arrival: Arrival }[] = [];
+  readonly #closed = Promise.withResolvers<void>();
+  #url: string;
+  #waiter: (() => void) | undefined;
+  #iterating = false;
+  #handshakes = 0;
+  #changed: PromiseWithResolvers<void> = Promise.withResolvers();
+  #closing: Promise<void> | undefined;
+  #stopped = false;
+  #failure: { readonly error: Error } | undefined;
+  /** Whether those that were handed out are cut as well. */
+  #cutting = false;
+
+  private constructor(place: PipeUrl, options: ListenOptions) {
+    this.#place = place;
+    this.#url = formatPipeAddress(place);
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#bindings = new Bindings(place, transportOf(place.transport, options.transports), options, {
+      listening: (address) => this.#tell({ type: "listening", address }),
+      lost: (address) => this.#tell({ type: "addresslost", address }),
+      failed: (_host, error) => this.#tell({ type: "trouble", error }),
+    });
+    const { maxConnections, maxPerAddress, whenFull, clock } = options;
+    this.#loop = acceptLoop<Arrival>(
+      { accept: () => this.#accept(), close: () => this.#stop() },
+      (arrival) => this.#arrived(arrival),
+      {
+        ...(maxConnections === undefined ? {} : { maxConnections }),
+        ...(maxPerAddress === undefined ? {} : { maxPerAddress }),
+        ...(whenFull === undefined ? {} : { whenFull }),
+        ...(clock ? { clock } : {}),
+      },
+    );
+    this.#loop.on("pause", ({ error }) => this.#tell({ type: "trouble", error }));
+    this.#closed.promise.catch(() => {});
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param place Where.
+   * @param options How.
+   */
+  static async start<P extends Pipe>(place: PipeUrl, options: ListenOptions): Promise<PipeListener<P>> {
+    const server = new PipeListener<P>(place, options);
+    try {
+      await server.#bindings.start();
+    } catch (error) {
+      await server.close();
+      options.signal?.throwIfAborted();
+      throw failedError(place, error, { operation: "listen", network: options.network?.state });
+    }
+    server.#watch();
+    // What it was is still known when it is closed.
+    void server.url;
+    return server;
+  }
+
+  get addresses(): readonly P["localAddress"][] {
+    return this.#bindings.addresses;
+  }
+
+  get url(): string {
+    const [address] = this.addresses;
+    if (address) this.#url = formatPipeAddress(address);
+    return this.#url;
+  }
+
+  get connections(): number {
+    return this.#loop.connections;
+  }
+
+  get report(): readonly PipeServerReport[] {
+    return this.#bindings.listeners.flatMap(({ addresses, report }) =>
+      addresses.map((address) => ({ address, by: "native" as const, note: null, ...report }))
+    );
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  on<T extends PipeServerEvent["type"]>(
+    type: T,
+    handler: (event: EventOf<PipeServerEvent, T>) => void,
+  ): Disposable {
+    return this.#listeners.on(type, handler);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<P, void, void> {
+    if (this.#iterating) throw new TypeError("Cannot accept: the server has a reader already");
+    this.#iterating = true;
+    try {
+      while (true) {
+        const next = this.#ready.shift();
+        if (next) {
+          // From now on it is somebody else's.
+          const { pipe, arrival } = next;
+          arrival.cut = () => this.#cutting ? pipe.abort("the server is closed") : undefined;
+          yield pipe as unknown as P;
+        } else if (this.#failure) throw this.#failure.error;
+        else if (this.#stopped) return;
+        else {
+          using _hold = holdProcess(this.#clock);
+          await new Promise<void>((resolve) => {
+            this.#waiter = resolve;
+            this.#wake();
+          });
+        }
+      }
+    } finally {
+      this.#iterating = false;
+    }
+  }
+
+  async drain(options: DrainOptions = {}): Promise<number> {
+    this.#cutting = true;
+    // Nobody is left who would take them.
+    if (!this.#iterating) {
+      for (const { pipe } of this.#ready.splice(0)) pipe.abort("the server is closed");
+    }
+    const cut = await this.#loop.drain(options);
+    await this.close();
+    return cut;
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= (async () => {
+      this.#cutting = false;
+      this.#ready.length = 0;
+      await this.#loop.close().catch(() => {}); // told by closed
+      await this.#bindings.close();
+      this.#closed.resolve();
+      this.#next();
+    })();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Ends with its signal, and tells of an end that nobody asked for. */
+  #watch(): void {
+    const { signal, network } = this.#options;
+    const aborted = (): void => void this.close();
+    signal?.addEventListener("abort", aborted, { once: true });
+    if (signal?.aborted) aborted();
+    this.#loop.closed.catch((error) => {
+      const failed = failedError(this.#place, error, { operation: "listen", network: network?.state });
+      this.#failure = { error: failed };
+      this.#closed.reject(failed);
+    }).finally(() => {
+      signal?.removeEventListener("abort", aborted);
+      if (this.#failure) void this.close();
+    });
+  }
+
+  /** Accepts when somebody waits for a pipe, and no earlier. */
+  async #accept(): Promise<Arrival> {
+    while (!this.#stopped && (!this.#waiter || this.#handshakes >= HANDSHAKES)) await this.#changed.promise;
+    if (this.#stopped) throw new Deno.errors.Interrupted("the server is closed");
+    return new Arrival(await this.#bindings.accept());
+  }
+
+  /** Makes a pipe of a connection; resolves when it is over. */
+  async #arrived(arrival: Arrival): Promise<void> {
+    const { link } = arrival;
+    if (link.ready) {
+      this.#handshakes++;
+      try {
+        const { handshakeTimeout = 10_000 } = this.#options;
+        await timeout(handshakeTimeout, { clock: this.#clock }).execute(() => link.ready?.());
+      } catch (error) {
+        link.abort();
+        return this.#tell({ type: "refused", error, from: link.remoteAddress });
+      } finally {
+        this.#handshakes--;
+        this.#wake();
+      }
+    }
+    const over = Promise.withResolvers<void>();
+    const ended = (): void => {
+      // It may have been given away, and is not to be closed then.
+      arrival.cut = undefined;
+      over.resolve();
+    };
+    const pipe = makePipe(link, this.#options, { ended });
+    arrival.cut = () => pipe.abort("the server is closed");
+    this.#ready.push({ pipe, arrival });
+    this.#next();
+    await over.promise;
+  }
+
+  #next(): void {
+    this.#waiter?.();
+    this.#waiter = undefined;
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    void this.#bindings.close();
+    this.#wake();
+    this.#next();
+  }
+
+  #tell(event: Omitted<PipeServerEvent>): void {
+    this.#listeners.tell(() => ({ ...event, at: this.#clock.now() }));
+  }
+}
+
+type Omitted<E> = E extends unknown ? Omit<E, "at"> : never;
