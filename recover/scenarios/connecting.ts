@@ -97,7 +97,9 @@ async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
     cause: "A rule for outgoing traffic on this machine drops or rejects it.",
     detection:
       "EPERM from send is always local. A full connection-tracking table gives the same code: see kernel-table-full.",
-    remedy: "Tell the user which rule to add; a retry cannot succeed. classify() says retry never.",
+    remedy:
+      "Tell the user which rule to add; a retry cannot succeed before that. classify() says retry after-change, and wake() " +
+      "of retry() goes on.",
     code: `import { classify } from "@holdfast/net/recover";
 
 async function send(socket: Deno.DatagramConn, bytes: Uint8Array, to: Deno.NetAddr): Promise<void> {
@@ -282,8 +284,8 @@ function load(url: string): Promise<string> {
     cause: "No time limit was set, and TCP has none that a person would wait for.",
     detection: "The operation is still pending after 10 s.",
     remedy:
-      "Put timeout() around everything that waits, and hand its signal on. dial() bounds name, connection and handshake, " +
-      "and leaves no socket behind.",
+      "Put timeout() around everything that waits, and hand its signal on. dial() bounds name, connection and handshake. " +
+      "The runtime keeps the socket of a handshake that was given up until the other end closes it.",
     code: `import { dial } from "@holdfast/net/recover";
 
 // Name, connection and handshake are given 3 and 10 s, and all of it 15.

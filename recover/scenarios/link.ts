@@ -193,7 +193,7 @@ async function follow(renew: (reasons: readonly string[]) => Promise<void>): Pro
   }
 }`,
     searchTerms: ["VPN up", "VPN down", "default route changed", "Wi-Fi to mobile", "handover"],
-    proof: "documented",
+    proof: "provoked",
   },
   {
     id: "reverse-path-filter",
