@@ -141,7 +141,7 @@ export const RECOVER: readonly Sabotage[] = [
     name: "dial: the memory grows without bound",
     file: "recover/dial_memory.ts",
     find: "this.#entries.size > this.#capacity",
-    replace: "false",
+    replace: "this.#entries.size > Infinity",
     test: ["recover/dial_memory_test.ts"],
   },
   {
@@ -154,8 +154,8 @@ export const RECOVER: readonly Sabotage[] = [
   {
     name: "readiness gate: an unresolved gateway is good enough",
     file: "recover/_ready_gateway.ts",
-    find: "if (resolved) return ok",
-    replace: "if (resolved ?? gateways[0]) return ok",
+    find: "if (resolved) return ok(`${resolved.address} is there`);",
+    replace: "if (resolved || gateways[0]) return ok(`${resolved?.address} is there`);",
     test: ["recover/ready_test.ts"],
   },
   {
@@ -220,5 +220,27 @@ export const RECOVER: readonly Sabotage[] = [
     find: 'raw.once("close", () => timer.cancel());',
     replace: "",
     test: ["testing/fault_server_test.ts"],
+  },
+  {
+    name: "classify: a reply that comes early is a reset",
+    file: "recover/_codes.ts",
+    find: 'at: { request: "early-reply", handshake: "handshake-cut" },',
+    replace: 'at: { handshake: "handshake-cut" },',
+    test: ["tests/failures_stream_test.ts"],
+  },
+  {
+    name: "heartbeat: silence is asked about for ever",
+    file: "recover/_beat.ts",
+    find: 'if (state.last) return this.#die("silence");',
+    replace: "if (state.last) return this.#ask();",
+    test: ["tests/netns/failures_silence_test.ts"],
+    filter: "path-lost-idle",
+  },
+  {
+    name: "classify: a vanished listener's address is nobody's fault",
+    file: "recover/_circumstances.ts",
+    find: 'if (phase === "accept" || phase === "listen") return "listener-address-gone";',
+    replace: 'if (phase === "listen") return "listener-address-gone";',
+    test: ["tests/netns/failures_servers_test.ts"],
   },
 ];
