@@ -27,6 +27,8 @@ export const EXACT_TEXTS: readonly (readonly [RegExp, VerdictName])[] = [
     /received fatal alert|received corrupt message|peer is incompatible|peer misbehaved|no process-level CryptoProvider/,
     "tls-failed",
   ],
+  // The readiness gate's own words.
+  [/\bcaptive portal answers\b/, "captive-portal"],
   // HTTP: hyper, node:http, undici.
   [
     /connection closed before message completed|socket hang up|other side closed/i,

@@ -173,6 +173,14 @@ export const PROTOCOL_ROWS: Readonly<Record<string, readonly FailureShape[]>> = 
       "tls-truncated reset later maybe",
     ),
   ],
+  F68: [
+    row(
+      "ready()",
+      new Error("a captive portal answers: status 302 instead of 204, to http://login.example/"),
+      {},
+      "captive-portal protocol after-change yes",
+    ),
+  ],
   F69: [
     row(
       "fetch",

@@ -1,6 +1,5 @@
 /** Failures of TLS: brought about, known by name, and healed. */
 
-import { watchNetwork } from "@holdfast/net/watch";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { constant } from "../recover/backoff.ts";
 import { classify } from "../recover/classify.ts";
@@ -8,11 +7,11 @@ import { dial } from "../recover/dial.ts";
 import { dialMemory } from "../recover/dial_memory.ts";
 import { ready } from "../recover/ready.ts";
 import { retry } from "../recover/retry.ts";
-import { fakeNetwork } from "../testing/fake_network.ts";
 import type { Fault } from "../testing/fault.ts";
 import { type FaultServer, startFaultServer } from "../testing/fault_server.ts";
 import { makeCertificates } from "./_certificates.ts";
 import { failedWays } from "./_failed_ways.ts";
+import { online } from "./_online.ts";
 
 const certificates = await makeCertificates();
 const { ca, valid } = certificates;
@@ -87,18 +86,12 @@ Deno.test("certificate-name: a portal in the server's place is found out by its 
   await assertHopeless(portal, "certificate-name tls never no", "certificate not valid for name");
 
   await using plain = await startFaultServer({ fault: { type: "redirect" } });
-  const network = fakeNetwork();
-  network.change(() => {
-    network.setInterface("wlan0");
-    network.setAddress("wlan0", "192.0.2.9/24");
-    network.setDefaultRoute(4, { interface: "wlan0" });
-  });
-  await using watcher = await watchNetwork({ source: network.source });
+  await using here = await online();
   const probe = { url: `http://127.0.0.1:${plain.port}/`, body: "free" };
-  const blocked = await ready(watcher, { portal: probe });
+  const blocked = await ready(here.watcher, { portal: probe });
   assertEquals([blocked.ready, blocked.steps.at(-1)?.name], [false, "portal"]);
   plain.setFault({ type: "http", body: "free" });
-  assertEquals((await ready(watcher, { portal: probe })).ready, true);
+  assertEquals((await ready(here.watcher, { portal: probe })).ready, true);
 
   // Without a portal it is the set-up: the server's own name is another one.
   const serverName = "wrong.example";
