@@ -21,6 +21,8 @@ export class Inbound {
   #size = SMALL;
   #reading: Promise<Uint8Array<ArrayBuffer> | null> | undefined;
   #ended = false;
+  /** Settled when another link takes the place of the lost one. */
+  #another: PromiseWithResolvers<void> | undefined;
   /** Bytes that the link gave. */
   bytes = 0;
 
@@ -50,6 +52,10 @@ export class Inbound {
         }
         return { data, from: this.#from };
       }
+      if (this.#another) {
+        await this.#another.promise;
+        continue;
+      }
       if (this.#ended) return null;
       const link = this.#link;
       this.#reading ??= link.read(new Uint8Array(link.unit === "bytes" ? this.#size : LARGE));
@@ -57,12 +63,16 @@ export class Inbound {
       let chunk: Uint8Array<ArrayBuffer> | null;
       try {
         chunk = await reading;
+      } catch (error) {
+        if (this.#another || link !== this.#link) continue;
+        throw error;
       } finally {
         if (this.#reading === reading) this.#reading = undefined;
       }
       // Another link took the place of this one meanwhile.
       if (link !== this.#link) continue;
       if (chunk === null) {
+        if (this.#another) continue;
         this.#ended = true;
         if (this.#decoder) this.#ready = [...this.#decoder.end()];
         continue;
@@ -79,12 +89,24 @@ export class Inbound {
     return this.#reading !== undefined;
   }
 
+  /** Whether the link is lost, and another one is to come. */
+  get suspended(): boolean {
+    return this.#another !== undefined;
+  }
+
+  /** The link is lost: how it ends is of no interest, and {@linkcode Inbound.next} waits for another one. */
+  suspend(): void {
+    this.#another ??= Promise.withResolvers<void>();
+  }
+
   /** Goes on with another link; what was incomplete on the old one is lost. */
   replace(link: Link): void {
     this.#link = link;
     this.#decoder = this.#framer?.decoder() ?? null;
     this.#reading = undefined;
     this.#ended = false;
+    this.#another?.resolve();
+    this.#another = undefined;
   }
 
   /** What was read and nobody has got; `null` where a part of a message is among it, which cannot be given back. */

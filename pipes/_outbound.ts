@@ -20,6 +20,9 @@ interface Waiter {
 
 const encoder = new TextEncoder();
 
+/** The messages that were given as text, for links that tell both kinds apart. */
+const texts = new WeakSet<Uint8Array>();
+
 /** Writes to one link after another. */
 export class Outbound {
   readonly #framer: Framer | null;
@@ -31,6 +34,8 @@ export class Outbound {
   /** How much of the last buffer is used, or -1 where nothing may be added to it. */
   #used = -1;
   #writing = false;
+  /** What is being written. */
+  #current: Uint8Array | undefined;
   #waiters: Waiter[] = [];
   #failure: { readonly error: unknown } | undefined;
   #paused = false;
@@ -40,6 +45,8 @@ export class Outbound {
   bytes = 0;
   /** Messages that were given. */
   messages = 0;
+  /** Messages that the system did not take, without harm to the link. */
+  dropped = 0;
 
   /**
    * @param link Where to write.
@@ -59,16 +66,22 @@ export class Outbound {
    *
    * @param data The message.
    * @returns Undefined where there is room for more; else a promise for it.
-   * @throws {RangeError} When the framing cannot carry it.
+   * @throws {RangeError} When the framing or the link cannot carry it.
    * @throws What the link could not be written for.
    */
   send(data: PipeData): Promise<void> | undefined {
     if (this.#failure) throw this.#failure.error;
     const bytes = typeof data === "string" ? encoder.encode(data) : data;
     const own = typeof data === "string";
+    const { maxMessage = Infinity } = this.#link;
+    if (bytes.length > maxMessage) {
+      throw new RangeError(`Cannot send: a message may have ${maxMessage} bytes here, got ${bytes.length}`);
+    }
     this.messages++;
-    if (this.#link.unit === "message") this.#push(own ? bytes : bytes.slice());
-    else if (this.#framer) {
+    if (this.#link.unit === "message") {
+      this.#push(own ? bytes : bytes.slice());
+      if (own) texts.add(bytes);
+    } else if (this.#framer) {
       const { head, tail } = this.#framer.wrap(bytes);
       this.#join(head.length + bytes.length + tail.length, head, bytes, tail);
     } else if (own || (bytes.length > COPIED && !this.#writing)) {
@@ -86,17 +99,25 @@ export class Outbound {
     return this.buffered === 0 ? Promise.resolve() : this.#below(0);
   }
 
-  /** Stops writing, to go on with another link; what is written now may be lost. */
+  /** Stops writing, to go on with another link. */
   pause(): void {
     this.#paused = true;
   }
 
-  /** Goes on with another link, with what has not been written yet. */
+  /**
+   * Goes on with another link, with what has not been written yet. Messages that were being written are written again, whole;
+   * of a stream without messages nobody knows how much of it has arrived, so that part is lost.
+   */
   replace(link: Link): void {
+    const current = this.#current;
+    this.#current = undefined;
     this.#link = link;
     this.#failure = undefined;
     this.#paused = false;
     this.#writing = false;
+    if (current && (this.#framer || link.unit === "message")) this.#queue.unshift(current);
+    else if (current) this.buffered -= current.length;
+    this.#wake();
     this.#start();
   }
 
@@ -105,6 +126,7 @@ export class Outbound {
     this.#failure ??= { error };
     this.#queue = [];
     this.#used = -1;
+    this.#current = undefined;
     this.buffered = 0;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
@@ -125,7 +147,7 @@ export class Outbound {
     if (!buffer || buffer.length - this.#used < length) {
       if (buffer) this.#queue[this.#queue.length - 1] = buffer.subarray(0, this.#used);
       // Nothing is joined to the first one, which is written at once.
-      buffer = new Uint8Array(this.#writing ? Math.max(JOINED, length) : length);
+      buffer = new Uint8Array(this.#writing || this.#paused ? Math.max(JOINED, length) : length);
       this.#queue.push(buffer);
       this.#used = 0;
     }
@@ -147,14 +169,17 @@ export class Outbound {
         let bytes = this.#queue.shift() ?? new Uint8Array();
         if (this.#queue.length === 0 && this.#used >= 0) bytes = bytes.subarray(0, this.#used);
         if (this.#queue.length === 0) this.#used = -1;
-        await link.write(bytes);
+        this.#current = bytes;
+        const taken = await link.write(bytes, texts.has(bytes));
         if (link !== this.#link || this.#failure) return;
+        this.#current = undefined;
         this.buffered -= bytes.length;
-        this.bytes += bytes.length;
+        if (taken === false) this.dropped++;
+        else this.bytes += bytes.length;
         this.#wake();
       }
     } catch (error) {
-      if (link === this.#link && !this.#failure) this.#onFailure(error);
+      if (link === this.#link && !this.#failure && !this.#paused) this.#onFailure(error);
     } finally {
       if (link === this.#link) this.#writing = false;
     }
