@@ -95,12 +95,18 @@ export async function reached(
   condition: (state: NetworkState) => boolean,
 ): Promise<void> {
   if (condition(network.state)) return;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<void>();
   using _events = network.subscribe(() => condition(network.state) && resolve());
-  const late = setTimeout(() => {
-    reject(new Error(`Waited in vain for ${what}: ${Deno.inspect(network.state, { depth: 9 })}`));
+  await within(() => `${what}: ${Deno.inspect(network.state, { depth: 9 })}`, promise);
+}
+
+/** Waits for something, and not for ever. */
+export async function within<T>(what: string | (() => string), promise: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error(`Waited in vain for ${typeof what === "string" ? what : what()}`));
   }, PATIENCE);
-  await promise.finally(() => clearTimeout(late));
+  return await Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
 }
 
 /** Waits until there is no network. */
@@ -113,7 +119,10 @@ export function quiet(network: NetworkWatcher): Promise<void> {
   return reached(
     network,
     "the last address to be checked",
-    ({ interfaces }) => interfaces.every(({ addresses }) => addresses.every(({ tentative }) => !tentative)),
+    ({ interfaces }) =>
+      interfaces.every(({ addresses }) =>
+        addresses.every(({ tentative, conflict }) => !tentative || conflict)
+      ),
   );
 }
 
@@ -146,7 +155,7 @@ export async function assertWaitsForNetwork(
     return Deno.connect({ hostname: ADDRESS.server.v4, port: far.port, signal });
   });
   connecting.catch(() => {}); // it is awaited below
-  assertEquals(await suspended.promise, "offline");
+  assertEquals(await Promise.race([suspended.promise, connecting]), "offline");
   await meanwhile();
   assertEquals([attempts, network.state.online], [[], false], "no attempt while there is no network");
   await heal();

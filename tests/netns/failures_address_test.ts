@@ -20,6 +20,7 @@ import {
   reached,
   socketsTo,
   thrown,
+  within,
 } from "./_provoke.ts";
 import { ADDRESS } from "./_two_hosts.ts";
 
@@ -114,7 +115,7 @@ provoke(
     );
     await open.write(new TextEncoder().encode("lost"));
     const reading = hear(open);
-    const error = await dead;
+    const error = await within("the heartbeat to tell", dead);
     assertEquals([beat.status, beat.signal.reason === error], ["dead", true]);
     const { scenario, retry } = classify(error);
     assertEquals([scenario, retry], ["address-gone", "now"]);
@@ -175,7 +176,7 @@ provoke(
       network.on("addressconflict", ({ address }) => resolve(address))
     );
     await lab.ip("client", `address add ${hostname}/64 dev vc`);
-    assertEquals(await conflict, hostname);
+    assertEquals(await within("the conflict to be told", conflict), hostname);
     const error = await thrown(Promise.try(() => Deno.listen({ hostname, port: 0 })));
     const byNode = await nodeListenError(hostname);
     assertEquals([error.code, byNode.code], ["EADDRNOTAVAIL", "EINVAL"]);
@@ -195,7 +196,7 @@ provoke(
       attempts++;
       return Deno.listen({ hostname, port: 0 });
     });
-    assertEquals(await suspended, "change");
+    assertEquals(await Promise.race([suspended, listening]), "change");
     assertEquals((await nodeListenError(hostname)).code, "EINVAL");
     assertEquals(attempts, 1);
     await lab.ip("router", `address delete ${hostname}/64 dev rc`);

@@ -12,7 +12,17 @@ import { compose } from "../../recover/policy.ts";
 import { retry } from "../../recover/retry.ts";
 import { makeTestAuthority } from "../../testing/certificates.ts";
 import { descriptorsOf, eventually } from "../_child.ts";
-import { connectionsOf, echo, failing, hear, isPending, provoke, socketsTo, thrown } from "./_provoke.ts";
+import {
+  connectionsOf,
+  echo,
+  failing,
+  hear,
+  isPending,
+  provoke,
+  socketsTo,
+  thrown,
+  within,
+} from "./_provoke.ts";
 import { ADDRESS, type TwoHosts } from "./_two_hosts.ts";
 
 const { v4, v6 } = ADDRESS.server;
@@ -60,7 +70,7 @@ provoke(
     await lab.ip("router", "address add 10.9.1.254/24 dev rc");
     const change = new Promise<unknown>((resolve) => network.on("gatewaychange", resolve));
     await lab.ip("client", "route replace default via 10.9.1.254");
-    await change;
+    await within("the gateway to be told", change);
     const { conn, attempts } = await dial(`far.test:${port}`, options);
     conn.close();
     assertEquals(attempts.map(({ family }) => family), [6, 4]);
