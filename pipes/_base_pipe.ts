@@ -62,7 +62,9 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     const events = this.#events = new PipeEvents(options.logger);
     const writeFailed = (error: unknown): void => this.#writeFailed(error);
     const trouble = (error: unknown): void => events.emit({ type: "error", error, fatal: false });
-    this.#carrier = new Carrier(link, { framing, highWaterMark, writeFailed, trouble });
+    const prove = (proven: boolean): void => this.prove(proven);
+    const lose = (error: unknown): void => this.lose(error);
+    this.#carrier = new Carrier(link, { framing, highWaterMark, writeFailed, trouble, prove, lose });
     const tell = (news: ReaderNews, error?: unknown): void => this.#onReader(news, error);
     const queue = checkQueue(options.queue);
     this.#reader = new PipeReader(this.#carrier.inbound, { queue, clock, events, tell });
@@ -97,7 +99,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
       dropped: this.#reader.dropped + dropped,
       unmatched: this.#reader.unmatched,
       reconnects,
-      roundTrip: this.#keeper?.roundTrip ?? null,
+      roundTrip: this.#keeper?.roundTrip ?? this.#carrier.link.roundTrip ?? null,
     };
   }
 

@@ -16,6 +16,10 @@ export interface CarrierOptions {
   readonly writeFailed: (error: unknown) => void;
   /** Called for what a link does not end by. */
   readonly trouble: (error: unknown) => void;
+  /** Called when the link heard of the other end, or did not for too long. */
+  readonly prove: (proven: boolean) => void;
+  /** Called when the link knows that nobody is at the other end any more. */
+  readonly lose: (error: unknown) => void;
 }
 
 /** A link, and the ways in and out over it. */
@@ -30,7 +34,7 @@ export class Carrier {
   reconnects = 0;
   /** Whether it is being closed by us, so that how it ends is no news. */
   closing = false;
-  readonly #trouble: (error: unknown) => void;
+  readonly #options: CarrierOptions;
   /** What links that are gone had no room for. */
   #dropped = 0;
 
@@ -38,12 +42,13 @@ export class Carrier {
    * @param link The connection.
    * @param options Framing, limits, and who is told of trouble.
    */
-  constructor(link: Link, { framing, highWaterMark, writeFailed, trouble }: CarrierOptions) {
+  constructor(link: Link, options: CarrierOptions) {
+    const { framing, highWaterMark, writeFailed } = options;
+    this.#options = options;
     this.link = link;
     this.inbound = new Inbound(link, framing);
     this.outbound = new Outbound(link, framing, highWaterMark, writeFailed);
-    this.#trouble = trouble;
-    link.onTrouble = trouble;
+    this.#hear(link);
   }
 
   /** How many messages were dropped on the way, in and out. */
@@ -78,8 +83,16 @@ export class Carrier {
     this.#dropped += this.link.dropped ?? 0;
     this.link = link;
     this.reconnects++;
-    link.onTrouble = this.#trouble;
+    this.#hear(link);
     this.inbound.replace(link);
     this.outbound.replace(link);
+  }
+
+  /** Passes on what the link says by itself, as long as it is this one's. */
+  #hear(link: Link): void {
+    const { trouble, prove, lose } = this.#options;
+    link.onTrouble = trouble;
+    link.onProof = (proven) => link === this.link ? prove(proven) : undefined;
+    link.onLoss = (error) => link === this.link ? lose(error) : undefined;
   }
 }

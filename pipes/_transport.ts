@@ -2,7 +2,7 @@
 
 import type { PipeUrl, Transport } from "./address.ts";
 import type { ConnectOptions } from "./connect.ts";
-import type { Dialer, LinkListener } from "./_link.ts";
+import type { Dialer, Link, LinkListener } from "./_link.ts";
 import type { ListenOptions } from "./listen.ts";
 
 /** What {@linkcode PipeTransport.listen} is told besides the user's options. */
@@ -10,6 +10,15 @@ export interface ListenContext {
   /** Calls it off. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/**
+ * What a transport that lies on top makes of a new link, where that shows that somebody lives at the other end.
+ *
+ * @param link The link, which it owns.
+ * @param signal Gives up.
+ * @returns What carries the pipe.
+ */
+export type LinkProof = (link: Link, signal: AbortSignal) => Promise<Link>;
 
 /** A way to carry pipes. */
 export interface PipeTransport {
@@ -20,9 +29,10 @@ export interface PipeTransport {
    *
    * @param url Where to.
    * @param options What the user asked for.
+   * @param prove What a race among addresses goes on until, and what its link is then. Who does not race may leave it alone.
    * @returns What opens a link; it throws what went wrong as the runtime gave it, and makes one attempt a call.
    */
-  dial(url: PipeUrl, options: ConnectOptions): Dialer;
+  dial(url: PipeUrl, options: ConnectOptions, prove?: LinkProof): Dialer;
   /**
    * Listens on one address.
    *
