@@ -1,15 +1,11 @@
 /** Where pipes are made of links, whichever end opened them. */
 
-import { BasePipe, type PipeKeeper, type PipeOptions } from "./_base_pipe.ts";
-import type { Dialer, Link } from "./_link.ts";
+import type { BasePipe } from "./_base_pipe.ts";
+import type { Link } from "./_link.ts";
+import { type KeepOptions, keepPipe, type NetworkKeeperOptions } from "./_network_keeper.ts";
 
 /** What is known of a new pipe besides its link. */
-export interface MakePipeOptions {
-  /** What opens another link to the same place; missing for pipes that were accepted. */
-  readonly dial?: Dialer;
-  /** Called when the pipe is over. */
-  readonly ended?: () => void;
-}
+export type MakePipeOptions = KeepOptions;
 
 /**
  * Makes a pipe.
@@ -18,7 +14,6 @@ export interface MakePipeOptions {
  * @param options What the user asked for.
  * @param more What else is known.
  */
-export function makePipe(link: Link, options: PipeOptions, { ended }: MakePipeOptions = {}): BasePipe {
-  const keeper: PipeKeeper = { lost: () => undefined, ended: () => ended?.() };
-  return new BasePipe(link, options, keeper);
+export function makePipe(link: Link, options: NetworkKeeperOptions, more: MakePipeOptions = {}): BasePipe {
+  return keepPipe(link, options, more);
 }

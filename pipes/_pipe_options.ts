@@ -5,6 +5,7 @@ import type { Logger } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import type { Framer } from "./framing.ts";
 import type { Link } from "./_link.ts";
+import type { NetworkPolicies, PipeHeartbeat } from "./network_options.ts";
 import type { PipeError } from "./pipe_error.ts";
 import type { QueueOptions } from "./_subscriptions.ts";
 
@@ -37,6 +38,14 @@ export interface PipeOptions {
    * @default {undefined} The pipe has its own events only.
    */
   readonly network?: NetworkView;
+  /** What the pipe does after such an event; `addresslost` is found out also without `network`, within seconds. */
+  readonly onNetwork?: NetworkPolicies;
+  /**
+   * How the other end is looked after while it is quiet.
+   *
+   * @default {undefined} Silence is fine.
+   */
+  readonly heartbeat?: PipeHeartbeat;
   /** Where trouble with handlers is reported. */
   readonly logger?: Logger | undefined;
   /** Source of time. */

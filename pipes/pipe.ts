@@ -1,5 +1,6 @@
 /** What a pipe is: the one thing that all transports give, whichever end opened it. */
 
+import type { EventOf } from "../internal/events.ts";
 import type { NetworkViewEvent } from "../internal/network_view.ts";
 import type { Failure } from "../recover/failure.ts";
 import type { HostAddress, MemoryAddress, PipeAddress, Transport, UnixAddress } from "./address.ts";
@@ -43,7 +44,10 @@ export interface PipeStats {
   readonly messagesSent: number;
   /** Messages handed to the application. */
   readonly messagesReceived: number;
-  /** Messages that a full queue of policy `"drop-oldest"` or `"drop-newest"` cost. */
+  /**
+   * Messages that a full queue of policy `"drop-oldest"` or `"drop-newest"` cost; of UDP also the datagrams that came faster
+   * than they were read, and those that the system would not send.
+   */
   readonly dropped: number;
   /** Messages that no subscription wanted. */
   readonly unmatched: number;
@@ -86,7 +90,7 @@ export interface PipeEndEvent {
   readonly type: "end";
 }
 
-/** The pipe failed, or a handler did. */
+/** The pipe failed, or a handler did, or a datagram could not be sent (told once until one can). */
 export interface PipeErrorEvent {
   /** The tag. */
   readonly type: "error";
@@ -113,17 +117,9 @@ export interface PipeProofEvent {
 }
 
 /** The events of the network that concern a pipe's own path. */
-export type PipeNetworkEvent = Extract<
+export type PipeNetworkEvent = EventOf<
   NetworkViewEvent,
-  {
-    readonly type:
-      | "offline"
-      | "online"
-      | "gatewaychange"
-      | "defaultinterfacechange"
-      | "addresschange"
-      | "wake";
-  }
+  "offline" | "online" | "gatewaychange" | "defaultinterfacechange" | "addresschange" | "wake"
 >;
 
 /** Everything that happens on a pipe, but for its messages. */
@@ -139,8 +135,8 @@ export type PipeEvent =
 export type PipeEventType = "message" | PipeEvent["type"];
 
 /** The event of a name. */
-export type PipeEventOf<T extends PipeEventType> = T extends "message" ? PipeMessageEvent
-  : Extract<PipeEvent, { readonly type: T }>;
+export type PipeEventOf<T extends PipeEventType> = T extends PipeEvent["type"] ? EventOf<PipeEvent, T>
+  : PipeMessageEvent;
 
 /** Some messages of a pipe. */
 export interface Subscription extends AsyncIterable<Packet>, Disposable {

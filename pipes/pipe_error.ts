@@ -6,7 +6,7 @@ import type { Failure } from "../recover/failure.ts";
 /**
  * What went wrong with a pipe: `connect` and `listen` could not be done; the pipe was `closed` or `aborted` by us, or is
  * `lost`; nothing came in time (`timeout`); the other end broke the rules of the framing (`protocol`); a queue is full
- * (`queue-full`).
+ * (`queue-full`); a datagram could not be sent, which ends no pipe (`send`).
  */
 export type PipeErrorCode =
   | "connect"
@@ -16,7 +16,8 @@ export type PipeErrorCode =
   | "lost"
   | "timeout"
   | "protocol"
-  | "queue-full";
+  | "queue-full"
+  | "send";
 
 /** What ended a pipe, or made one of its calls fail. */
 export class PipeError extends HoldfastError {
