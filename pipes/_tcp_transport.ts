@@ -4,14 +4,14 @@ import { PermissionError } from "../internal/errors.ts";
 import { libcNeed } from "../internal/ffi/libc.ts";
 import { resetConnection, setListenerNoDelay, type SocketAddress } from "../internal/ffi/sockets_linux.ts";
 import { flagsOf, wouldPrompt } from "../internal/permissions.ts";
-import { dial } from "../recover/dial.ts";
+import { dial, type DialProofOptions } from "../recover/dial.ts";
 import type { PipeUrl } from "./address.ts";
 import { connLink, type ConnLinkOptions, hostAddress, type StreamConn } from "./_conn_link.ts";
 import { connListener } from "./_conn_listener.ts";
 import type { ConnectOptions } from "./connect.ts";
 import type { Dialer, Link, LinkListener } from "./_link.ts";
 import type { ListenOptions, PipeServerTlsOptions } from "./listen.ts";
-import type { PipeTransport } from "./_transport.ts";
+import type { LinkProof, PipeTransport } from "./_transport.ts";
 
 /** Carries `tcp:` and `tls:`. */
 export const tcpTransport: PipeTransport = {
@@ -32,11 +32,11 @@ export function tcpLinkOptions({ clock }: Pick<ConnectOptions, "clock">): ConnLi
   return { reset, ...(clock ? { clock } : {}) };
 }
 
-function dialerOf(url: PipeUrl, options: ConnectOptions): Dialer {
+function dialerOf(url: PipeUrl, options: ConnectOptions, prove?: LinkProof): Dialer {
   const { hostname, port, transport } = withHost(url);
   const { via, tls = {} } = options;
   const insecure = transport === "tls" && tls.dangerouslyAcceptAnyCertificate === true;
-  if (!via && !insecure) return native({ hostname, port, transport }, options);
+  if (!via && !insecure) return native({ hostname, port, transport }, options, prove);
   const plain = native({ hostname, port, transport: "tcp" }, options);
   return async ({ signal }) => {
     // Only who needs Node's part of the runtime loads it.
@@ -48,7 +48,7 @@ function dialerOf(url: PipeUrl, options: ConnectOptions): Dialer {
   };
 }
 
-function native({ hostname, port, transport }: Host, options: ConnectOptions): Dialer {
+function native({ hostname, port, transport }: Host, options: ConnectOptions, prove?: LinkProof): Dialer {
   const { family, noDelay, network, resolver, memory, clock, tls } = options;
   const rest = {
     transport,
@@ -60,12 +60,18 @@ function native({ hostname, port, transport }: Host, options: ConnectOptions): D
     ...(clock ? { clock } : {}),
     ...(tls ? { tls } : {}),
   };
-  return async ({ signal }) => {
-    const { conn } = await dial({ hostname, port }, { ...rest, signal });
+  const linkOf = async (conn: Deno.TcpConn | Deno.TlsConn): Promise<Link> => {
     const link = connLink(conn, tcpLinkOptions(options));
     // The handshake is done, and only told of.
     await link.ready?.();
     return link;
+  };
+  const proof = prove && (async (conn: Deno.TcpConn | Deno.TlsConn, { signal }: DialProofOptions) => {
+    return await prove(await linkOf(conn), signal);
+  });
+  return async ({ signal }) => {
+    const dialled = await dial({ hostname, port }, { ...rest, signal, ...(proof ? { proof } : {}) });
+    return proof ? dialled.proof as Link : await linkOf(dialled.conn);
   };
 }
 
