@@ -107,7 +107,11 @@ const NEIGHBOUR_GIVES_UP = 2900;
 
 function unreachable(code: string, around: Circumstances): VerdictName | undefined {
   const { phase, remote, network, elapsed } = around;
-  if (phase === "send" || phase === "resolve") return undefined;
+  if (phase === "resolve") return undefined;
+  // Datagrams learn it from this machine's own routes only, and those of one target are not the whole network.
+  if (phase === "send") {
+    return code === "ENETUNREACH" && network?.online === true ? "send-fails-for-now" : undefined;
+  }
   if (familyLost(remote, network)) return "ipv6-lost-on-flap";
   // With a way to the network of one's own it was somebody on the way who had none.
   if (code === "ENETUNREACH") return network?.online === true ? "firewall-rejects" : undefined;

@@ -1,5 +1,6 @@
 /** TLS, HTTP, WebSocket, datagrams, the machine: what each API gave. */
 
+import { ON } from "./_failure_networks.ts";
 import {
   DEADLINE,
   denoError,
@@ -252,6 +253,12 @@ export const PROTOCOL_ROWS: Readonly<Record<string, readonly FailureShape[]>> = 
   ],
   F78: [
     row("send", NO_HOST, { operation: "send" }, "send-fails-for-now unreachable later no"),
+    row(
+      "send, no way to one target only",
+      denoError("NetworkUnreachable", "Network is unreachable (os error 101)", "ENETUNREACH"),
+      { operation: "send", network: ON },
+      "send-fails-for-now unreachable later no",
+    ),
     row(
       "node:dgram",
       nodeError("send UNKNOWN 10.77.0.1:8080", -4094),
