@@ -153,7 +153,15 @@ export class TwoHosts implements AsyncDisposable {
    * asked. It ends with the laboratory.
    */
   async start(host: Host, script: string, ...args: readonly string[]): Promise<Program> {
-    const deno = [Deno.execPath(), "run", "-A", "--no-lock", new URL(script, import.meta.url).href, ...args];
+    const deno = [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--unstable-net",
+      "--no-lock",
+      new URL(script, import.meta.url).href,
+      ...args,
+    ];
     const [command = "", ...rest] = host === "client" ? deno : ["ip", "netns", "exec", host, ...deno];
     const child = new Deno.Command(command, { args: rest, stdin: "piped", stdout: "piped" }).spawn();
     return this.#stack.use(await talk(child));
