@@ -98,6 +98,7 @@ provoke(
     using open = await Deno.connect({ hostname: v4, port });
     assertEquals(await echo(open, "before"), "before");
     const localAddress = open.localAddr.hostname;
+    await quiet(network);
     // It would ask for the first time in an hour.
     using beat = heartbeat({
       ping: async () => void await echo(open, "ping"),
