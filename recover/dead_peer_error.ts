@@ -47,7 +47,7 @@ const WHY: Readonly<Record<DeadPeerReason, string>> = {
 };
 
 const FAILURES: Readonly<Record<DeadPeerReason, Pick<Failure, "scenario" | "kind" | "where">>> = {
-  "silence": { scenario: null, kind: "timeout", where: "path" },
+  "silence": { scenario: "path-lost-idle", kind: "timeout", where: "path" },
   "address-gone": { scenario: "address-gone", kind: "address-gone", where: "local" },
-  "reset": { scenario: null, kind: "reset", where: "remote" },
+  "reset": { scenario: "reset-by-peer", kind: "reset", where: "remote" },
 };

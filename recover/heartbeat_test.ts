@@ -82,7 +82,8 @@ Deno.test("heartbeat() suspects who does not answer, asks again, and then declar
     "silence",
     "Cannot reach the other end: it has not answered in time",
   ]);
-  assertEquals([classify(reason).kind, classify(reason).retry], ["timeout", "now"]);
+  const { scenario, kind, retry } = classify(reason);
+  assertEquals([scenario, kind, retry], ["path-lost-idle", "timeout", "now"]);
   assert(all.pings.every(({ signal }) => signal.aborted));
   assertEquals(all.clock.pending, 0);
 });
@@ -233,6 +234,7 @@ Deno.test("heartbeat() does not repeat a ping that failed since the connection i
   all.pings[0]?.reject(thrown);
   await all.clock.tickAsync(0);
   assertEquals([all.beat.status, all.beat.signal.reason.reason], ["dead", "reset"]);
+  assertEquals(classify(all.beat.signal.reason).scenario, "reset-by-peer");
   assertStrictEquals(all.beat.signal.reason.cause, thrown);
 });
 
