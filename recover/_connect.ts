@@ -60,7 +60,8 @@ export class SelfConnectError extends Error {
 }
 
 /**
- * Connects to one address. Whatever happens, no socket is left but the one that is returned.
+ * Connects to one address. Whatever happens, no socket is left but the one that is returned, and that of a TLS handshake
+ * which was given up: the runtime keeps it until the other end closes it, or answers.
  *
  * @param hostname The address, or a name that the system looks up.
  * @param options The port, TLS, and the proof of life.

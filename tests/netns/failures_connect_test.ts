@@ -211,7 +211,7 @@ provoke(
 );
 
 provoke(
-  "connect-hangs: what waits for ever is bounded, and no socket is left of it",
+  "connect-hangs: what waits for ever is bounded; of a handshake the socket stays until the other end lets go",
   async ({ lab, far, network }) => {
     const { port } = far;
     const silence = await lab.silence();
