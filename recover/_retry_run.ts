@@ -130,9 +130,10 @@ export class RetryRun<T> {
     }
     const { next, delay } = plan;
     this.#tell((at) => ({ ...told, at, next, delay: next === "change" ? null : delay }));
-    if (next === "now" && pacer.online) return;
     const gate = gated && failure.retry === "after-change";
-    await this.#pause({ delay, gate, whole: next === "retry-after", since: mark });
+    // What this machine imposes on itself, such as an open breaker, need not hold in another network.
+    const whole = next === "retry-after" && failure.where !== "local";
+    await this.#pause({ delay, gate, whole, since: mark });
   }
 
   #classify(error: unknown): Failure {

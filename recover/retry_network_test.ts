@@ -1,10 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { wait } from "../internal/clock.ts";
 import { browserNetwork } from "../internal/network_view.ts";
-import { Known, networkSetup, OFFLINE, REFUSED, setup } from "../tests/_retry.ts";
+import { Known, known, networkSetup, OFFLINE, REFUSED, setup } from "../tests/_retry.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { constant } from "./backoff.ts";
+import { breaker } from "./breaker.ts";
 import { budget } from "./budget.ts";
 import type { Failure } from "./failure.ts";
+import { compose } from "./policy.ts";
+import { retry } from "./retry.ts";
 import { RetryError } from "./retry_error.ts";
 
 Deno.test("retry() does not disturb the other end before the time it asked for, whatever the network does", async () => {
@@ -152,6 +156,64 @@ Deno.test("retry() takes a change that came while the attempt was under way for 
   await clock.tickAsync(1000);
   assertEquals(await result, "done");
   assertEquals(t.times, [0, 100]);
+});
+
+Deno.test("retry() that may try again at once still makes no attempt without a network", async () => {
+  const clock = new FakeClock();
+  await using network = await networkSetup(clock);
+  network.up();
+  const t = setup([], { network: network.watcher, clock });
+  const result = t.policy.execute(({ attempt }) => {
+    t.times.push(clock.monotonic());
+    if (attempt === 1) return "done";
+    network.down();
+    throw new Known({ retry: "now" });
+  });
+  await clock.tickAsync(5000);
+  assertEquals(t.times, [0]);
+  network.up();
+  await clock.tickAsync(200);
+  assertEquals(await result, "done");
+  assertEquals(t.times, [0, 5100]);
+});
+
+Deno.test("retry() that may try again at once waits for the readiness of a network that is new", async () => {
+  const clock = new FakeClock();
+  await using network = await networkSetup(clock);
+  network.up();
+  const ready = () => wait(1000, { clock });
+  const t = setup([], { network: network.watcher, clock, ready });
+  const result = t.policy.execute(({ attempt }) => {
+    t.times.push(clock.monotonic());
+    if (attempt === 1) return "done";
+    network.up("10.0.0.9", "10.0.0.1");
+    throw new Known({ kind: "address-gone", where: "local", retry: "now" });
+  });
+  await clock.tickAsync(2000);
+  assertEquals(await result, "done");
+  assertEquals(t.times, [0, 1100]);
+});
+
+Deno.test("retry() around a breaker does not wait out in a new network what opened it in the old one", async () => {
+  const clock = new FakeClock();
+  await using network = await networkSetup(clock);
+  network.up();
+  const policy = compose(
+    retry({ network: network.watcher, clock, random: () => 0.5, backoff: constant(100) }),
+    breaker({ network: network.watcher, clock, consecutive: 2, coolDown: 60_000, classify: known }),
+  );
+  const times: number[] = [];
+  const result = policy.execute(() => {
+    times.push(clock.monotonic());
+    if (network.watcher.state.defaultRoute.v4?.gateway === "192.168.1.1") throw new Known(REFUSED);
+    return "done";
+  });
+  await clock.tickAsync(5000);
+  assertEquals(times, [0, 100]);
+  network.up("10.0.0.9", "10.0.0.1");
+  await clock.tickAsync(200);
+  assertEquals(times, [0, 100, 5100]);
+  assertEquals(await result, "done");
 });
 
 Deno.test("retry() does not begin its back-off again for a network that flaps", async () => {
