@@ -4,9 +4,10 @@ import type { Transport } from "./address.ts";
 import { memoryTransport } from "./_memory_transport.ts";
 import { tcpTransport } from "./_tcp_transport.ts";
 import type { PipeTransport } from "./_transport.ts";
+import { udpTransport } from "./_udp_transport.ts";
 import { unixTransport } from "./_unix_transport.ts";
 
-const BUILT_IN: readonly PipeTransport[] = [tcpTransport, unixTransport, memoryTransport];
+const BUILT_IN: readonly PipeTransport[] = [tcpTransport, udpTransport, unixTransport, memoryTransport];
 
 /**
  * Finds the one for a scheme.
@@ -18,5 +19,8 @@ const BUILT_IN: readonly PipeTransport[] = [tcpTransport, unixTransport, memoryT
 export function transportOf(scheme: Transport, more: readonly PipeTransport[] = []): PipeTransport {
   const found = [...more, ...BUILT_IN].find(({ schemes }) => schemes.includes(scheme));
   if (found) return found;
-  throw new TypeError(`Cannot use ${scheme}: give what carries it as one of the option "transports"`);
+  const how = scheme === "ws" || scheme === "wss"
+    ? 'import connect() and listen() from "@holdfast/net/pipes/ws", which brings npm:ws along'
+    : 'give what carries it as one of the option "transports"';
+  throw new TypeError(`Cannot use ${scheme}: ${how}`);
 }
