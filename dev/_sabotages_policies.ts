@@ -63,16 +63,16 @@ export const POLICIES: readonly Sabotage[] = [
   {
     name: "retry: who asked to be left alone is not",
     file: "recover/_retry_run.ts",
-    find: 'whole = next === "retry-after"',
-    replace: "whole = false",
+    find: "whole: isRequest(failure)",
+    replace: "whole: false",
     test: ["recover/retry_network_test.ts"],
   },
   {
     name: "retry: an open breaker of the old network holds up the new one",
-    file: "recover/_retry_run.ts",
-    find: ' && failure.where !== "local"',
+    file: "recover/_leave_alone.ts",
+    find: ' && where !== "local"',
     replace: "",
-    test: ["recover/retry_network_test.ts"],
+    test: ["recover/retry_network_test.ts", "recover/supervise_test.ts"],
   },
   {
     name: "retry: the first attempt is made without a network",

@@ -1,5 +1,6 @@
 /** One circuit of a breaker: closed, open or half-open. Time is told, nothing waits. */
 
+import { LONGEST_REQUEST } from "./_leave_alone.ts";
 import type { Tally } from "./_tally.ts";
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Failure } from "./failure.ts";
@@ -40,9 +41,6 @@ export type CircuitChange = "open" | "halfopen" | "close" | null;
 
 /** The pass while it is closed. */
 export const CLOSED: Pass = {};
-
-/** What another end that asks for rest gets at most, in milliseconds: nobody may close us out for good. */
-const LONGEST_REQUEST = 300_000;
 
 /** The state machine; all times in milliseconds of one clock. */
 export class Circuit {

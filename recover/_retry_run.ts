@@ -3,6 +3,7 @@
 import type { Clock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { BackoffCounter } from "./_backoff_counter.ts";
+import { isRequest } from "./_leave_alone.ts";
 import type { Listeners } from "./_listeners.ts";
 import type { PaceMark, Pacer, PauseOptions } from "./_pacer.ts";
 import type { Backoff } from "./backoff.ts";
@@ -131,9 +132,7 @@ export class RetryRun<T> {
     const { next, delay } = plan;
     this.#tell((at) => ({ ...told, at, next, delay: next === "change" ? null : delay }));
     const gate = gated && failure.retry === "after-change";
-    // What this machine imposes on itself, such as an open breaker, need not hold in another network.
-    const whole = next === "retry-after" && failure.where !== "local";
-    await this.#pause({ delay, gate, whole, since: mark });
+    await this.#pause({ delay, gate, whole: isRequest(failure), since: mark });
   }
 
   #classify(error: unknown): Failure {

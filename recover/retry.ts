@@ -5,6 +5,7 @@ import type { EventOf } from "../internal/events.ts";
 import type { Logger } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { checkNumber } from "./_check.ts";
+import { LONGEST_REQUEST } from "./_leave_alone.ts";
 import { Listeners } from "./_listeners.ts";
 import { Pacer } from "./_pacer.ts";
 import { type RetryRules, RetryRun } from "./_retry_run.ts";
@@ -213,7 +214,7 @@ class Retry implements RetryPolicy {
 }
 
 function rulesOf(options: RetryOptions): RetryRules {
-  const { maxAttempts = 5, deadline = Infinity, maxRetryAfter = 300_000, wakeSpread = 200 } = options;
+  const { maxAttempts = 5, deadline = Infinity, maxRetryAfter = LONGEST_REQUEST, wakeSpread = 200 } = options;
   const { gateLimit = 3000, safetyPoll = 30_000, random = Math.random, clock = systemClock } = options;
   const check = (name: string, value: number, range = {}): void =>
     void checkNumber("make a retry", name, value, range);

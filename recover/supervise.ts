@@ -6,6 +6,7 @@ import { type Logger, loggerOr } from "../internal/log.ts";
 import type { NetworkView, NetworkViewState } from "../internal/network_view.ts";
 import { BackoffCounter } from "./_backoff_counter.ts";
 import { checkFunction, checkNumber, checkWord } from "./_check.ts";
+import { isRequest, LONGEST_REQUEST } from "./_leave_alone.ts";
 import { type PaceEnd, Pacer, type PaceState, type PauseOptions } from "./_pacer.ts";
 import { type Backoff, exponential } from "./backoff.ts";
 import { classify as defaultClassify } from "./classify.ts";
@@ -180,9 +181,6 @@ export function supervise(
   return new Supervisor(name, task, { ...options, stableAfter, restart, maxRestarts, within });
 }
 
-/** The longest that the other end may ask to be left alone, in milliseconds. */
-const LONGEST_REQUEST = 300_000;
-
 type Rules =
   & SuperviseOptions
   & Required<Pick<SuperviseOptions, "stableAfter" | "restart" | "maxRestarts" | "within">>;
@@ -279,9 +277,10 @@ class Supervisor implements Supervised {
       if (this.#clock.monotonic() - began >= stableAfter) counter = newCounter();
       if (failure) counter.failed(failure.kind);
       const asked = Math.min(failure?.retryAfter ?? 0, LONGEST_REQUEST);
+      const whole = failure !== null && isRequest(failure);
       const delay = Math.max(counter.next(), asked);
       const gate = failure?.retry === "after-change";
-      const end = await this.#pause(attempt + 1, { delay, gate, whole: asked > 0, since: mark });
+      const end = await this.#pause(attempt + 1, { delay, gate, whole, since: mark });
       if (end === "network" && !this.#pacer.flapping) counter.resume();
     }
     return { reason: "stopped", error: null };
@@ -301,6 +300,7 @@ class Supervisor implements Supervised {
       return { thrown };
     }
   }
+
   #failed(attempt: number, thrown: unknown): Failure {
     const { classify = defaultClassify, network, logger } = this.#options;
     const failure = classify(thrown, network ? { network: network.state } : {});

@@ -174,6 +174,21 @@ Deno.test("supervise() leaves the other end alone for as long as it asks", async
   await feed.stop();
 });
 
+Deno.test("supervise() waits out a network's change only where it is the other end that asks to be left alone", async () => {
+  for (const [where, second] of [["remote", 60_000], ["local", 5100]] as const) {
+    const network = new TestView();
+    const { clock, feed, runs, times } = rig({ network });
+    await clock.tickAsync(0);
+    runs[0]?.fail(new MadeUpError({ where, retryAfter: 60_000 }));
+    await clock.tickAsync(5000);
+    network.change(viewState("198.51.100.1"));
+    network.tell({ type: "online", at: 5000, family: 4, families: [4] });
+    await clock.tickAsync(55_000);
+    assertEquals(times(), [0, second]);
+    await feed.stop();
+  }
+});
+
 Deno.test("supervise() ends a wait when the application says so", async () => {
   const { clock, feed, runs, times } = rig();
   await clock.tickAsync(0);
