@@ -13,13 +13,24 @@ const quick = args.delete("--quick");
 const json = args.delete("--json");
 const write = args.delete("--write");
 const inside = args.delete("--inside");
-const GROUPS = ["start", "latency", "settled", "snapshot", "idle", "policies", "wake", "dial"] as const;
+const GROUPS = [
+  "start",
+  "latency",
+  "settled",
+  "snapshot",
+  "idle",
+  "policies",
+  "wake",
+  "dial",
+  "pipes",
+] as const;
 
 async function measure(group: string): Promise<Figure[]> {
   if (group === "start") return await (await import("./start.ts")).start(quick ? 5 : 20);
   if (group === "idle") return await (await import("./idle.ts")).idle(quick ? 10 : 60);
   if (group === "policies") return await (await import("./recover_overhead.ts")).overhead(quick ? 30 : 300);
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
+  if (group === "pipes") return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, quick ? 500 : 5000);
   const { Kernel, makePair, ip } = await import("./_kernel.ts");
   const index = await makePair();
   using kernel = new Kernel();

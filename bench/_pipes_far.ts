@@ -1,0 +1,82 @@
+/** The other end of what `pipes.ts` measures, on a thread of its own: takes in, and says when all of it is there; or echoes. */
+
+import { lengthPrefix } from "../pipes/framing.ts";
+import { listen } from "../pipes/listen.ts";
+import type { Pipe } from "../pipes/pipe.ts";
+
+/** What the other end is to be. */
+export interface Far {
+  /** By the runtime alone, with its reads or its streams; a pipe with its streams; a pipe with messages. */
+  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages";
+  /** After how many bytes (of messages: without their framing) it sends one byte back; 0 to echo instead. */
+  readonly total: number;
+}
+
+/** Takes in through a stream. */
+async function sink(
+  readable: ReadableStream<Uint8Array>,
+  total: number,
+  done: () => Promise<unknown>,
+): Promise<void> {
+  let count = 0;
+  for await (const chunk of readable) {
+    count += chunk.length;
+    if (count < total) continue;
+    count -= total;
+    await done();
+  }
+}
+
+function serveRaw({ kind, total }: Far): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const one = new Uint8Array(1);
+  (async () => {
+    const conn = await listener.accept();
+    conn.setNoDelay(true);
+    if (kind === "raw-streams") return await sink(conn.readable, total, () => conn.write(one));
+    const buffer = new Uint8Array(64 * 1024);
+    let count = 0;
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      if (total === 0) await conn.write(buffer.subarray(0, n));
+      else if ((count += n) >= total) {
+        count -= total;
+        await conn.write(one);
+      }
+    }
+    conn.close();
+  })().catch(() => {}).finally(() => listener.close());
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+async function servePipe({ kind, total }: Far): Promise<number> {
+  const options = kind === "pipe-messages" ? { framing: lengthPrefix() } : {};
+  const server = await listen("tcp://127.0.0.1:0", options);
+  const { port } = server.addresses[0] ?? { port: 0 };
+  const one = new Uint8Array(1);
+  const serve = async (pipe: Pipe): Promise<void> => {
+    if (kind === "pipe-streams") return await sink(pipe.readable, total, () => pipe.send(one));
+    let count = 0;
+    for (let data = await pipe.recv(); data !== null; data = await pipe.recv()) {
+      if (total === 0) await pipe.send(data);
+      else if ((count += data.length) >= total) {
+        count -= total;
+        await pipe.send(one);
+      }
+    }
+    await pipe.close();
+  };
+  (async () => {
+    for await (const pipe of server) {
+      await serve(pipe);
+      break;
+    }
+    await server.close();
+  })().catch(() => {});
+  return port;
+}
+
+self.addEventListener("message", async (event) => {
+  const far = (event as MessageEvent<Far>).data;
+  const port = far.kind.startsWith("raw") ? serveRaw(far) : await servePipe(far);
+  (self as unknown as Worker).postMessage(port);
+});
