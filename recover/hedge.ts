@@ -217,7 +217,8 @@ function race<T>(
     if (started > maxHedges || budget?.withdraw() === false) return false;
     timer?.cancel();
     listeners.tell(() => ({ type: "hedge", at: clock.now(), hedge: started, reason }));
-    start();
+    // Whoever listens may have called it off.
+    if (!over) start();
     return true;
   };
   const won = (own: AbortController, value: T): void => {
@@ -248,7 +249,9 @@ function race<T>(
     running.add(own);
     const call = { signal: own.signal, attempt: (attempt ?? 0) + started++ };
     Promise.try(work, call).then((value) => won(own, value), (error) => lost(own, error)).catch(broken);
-    if (started <= maxHedges) timer = clock.after(pace.delay, () => void another("slow"), { ref: true });
+    if (!over && started <= maxHedges) {
+      timer = clock.after(pace.delay, () => void another("slow"), { ref: true });
+    }
   };
   caller?.addEventListener("abort", calledOff, { once: true });
   start();

@@ -230,3 +230,22 @@ Deno.test("hedge() says what is wrong with its options", () => {
     assertEquals(error.message, `Cannot make a hedge: ${message}`);
   }
 });
+
+Deno.test("hedge() starts nothing more once it was called off, be it by the work itself or by who listens", async () => {
+  const { clock, policy, calls, work } = rig();
+  const first = new AbortController();
+  const byWork = policy.execute((attempt) => {
+    first.abort(new Error("by the work"));
+    return work(attempt);
+  }, { signal: first.signal });
+  await assertRejects(() => byWork, Error, "by the work");
+  assertEquals([calls.length, calls[0]?.signal.aborted, clock.pending], [1, true, 0]);
+
+  const second = new AbortController();
+  policy.on("hedge", () => second.abort(new Error("by who listens")));
+  const byListener = policy.execute(work, { signal: second.signal });
+  const rejected = assertRejects(() => byListener, Error, "by who listens");
+  await clock.tickAsync(100);
+  await rejected;
+  assertEquals([calls.length, clock.pending], [2, 0]);
+});
