@@ -53,7 +53,7 @@ export async function dialOnce<T>(plan: DialPlan<T>, signal: AbortSignal): Promi
   using _network = plan.network?.subscribe(() => go.restart());
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await go.run();
+    return await go.run(signal);
   } finally {
     signal.removeEventListener("abort", abort);
   }
@@ -87,13 +87,15 @@ class Go<T> {
     this.race = this.#newRace();
   }
 
-  async run(): Promise<Dialled<T>> {
+  async run(signal: AbortSignal): Promise<Dialled<T>> {
     const stop = new AbortController();
     const looking = this.#look(stop.signal).catch((error) => this.race.abort(error));
     try {
       const first = await this.race.result;
       if (first.won) return this.#won(first.attempt, first.value);
       if (!this.#mayTryByName()) throw this.#error();
+      // What was called off between two races has reached neither.
+      signal.throwIfAborted();
       this.#past.push(...this.race.attempts.map((attempt) => this.#describe(attempt)));
       this.race = this.#newRace();
       this.race.join([this.#plan.target.hostname]);

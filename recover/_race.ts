@@ -48,12 +48,15 @@ export class Race<T> {
   readonly #running = new Map<RaceAttempt, AbortController>();
   readonly #known = new Set<string>();
   readonly #attempts: RaceAttempt[] = [];
+  /** One promise for each attempt that still runs, be it called off or not. */
+  readonly #settling = new Set<Promise<void>>();
   #waiting: readonly string[] = [];
   #timer: Timer | undefined;
   /** Whether the next attempt need not wait any longer. */
   #due = true;
   #complete = false;
   #over = false;
+  #calledOff: { readonly reason: unknown } | undefined;
   #restarts = 0;
 
   /**
@@ -96,10 +99,10 @@ export class Race<T> {
     this.#advance();
   }
 
-  /** Ends the race; the result is the reason. */
+  /** Ends the race; the result is the reason, also where somebody has won and the losers are not through yet. */
   abort(reason: unknown): void {
-    if (this.#over) return;
-    this.#finish(() => this.#result.reject(reason));
+    this.#calledOff ??= { reason };
+    if (!this.#over) this.#finish({ won: false });
   }
 
   /** Starts the running attempts anew that a change of the network has hit. */
@@ -120,7 +123,7 @@ export class Race<T> {
     if (this.#over) return;
     if (this.#due && this.#waiting.length > 0) return this.#start();
     if (this.#complete && this.#waiting.length === 0 && this.#running.size === 0) {
-      this.#finish(() => this.#result.resolve({ won: false }));
+      this.#finish({ won: false });
     }
   }
 
@@ -150,7 +153,7 @@ export class Race<T> {
       const value = await this.#options.attempt(attempt, controller.signal);
       if (this.#over || !this.#running.delete(attempt)) return this.#options.discard(value);
       this.#end(attempt, "won");
-      this.#finish(() => this.#result.resolve({ won: true, attempt, value }));
+      this.#finish({ won: true, attempt, value });
     } catch (error) {
       if (this.#over || !this.#running.delete(attempt)) return;
       this.#end(attempt, "failed", error);
@@ -163,16 +166,13 @@ export class Race<T> {
     }
   }
 
-  /** One promise for each attempt that still runs, be it called off or not. */
-  readonly #settling = new Set<Promise<void>>();
-
   #end(attempt: RaceAttempt, outcome: RaceAttempt["outcome"], error?: unknown): void {
     attempt.ended = this.#options.clock.monotonic();
     attempt.outcome = outcome;
     attempt.error = error;
   }
 
-  #finish(tell: () => void): void {
+  #finish(result: RaceResult<T>): void {
     this.#over = true;
     this.#timer?.cancel();
     for (const [attempt, controller] of this.#running) {
@@ -183,6 +183,12 @@ export class Race<T> {
     }
     this.#running.clear();
     // The winner's own promise is settled as soon as this is over.
-    void Promise.all(this.#settling).then(tell);
+    void Promise.all(this.#settling).then(() => this.#tell(result));
+  }
+
+  #tell(result: RaceResult<T>): void {
+    if (!this.#calledOff) return this.#result.resolve(result);
+    if (result.won) this.#options.discard(result.value);
+    this.#result.reject(this.#calledOff.reason);
   }
 }

@@ -169,3 +169,18 @@ Deno.test("a thousand addresses are not all tried", async () => {
   track.race.abort(new Error("enough"));
   await assertRejects(() => track.race.result);
 });
+
+Deno.test("a race that is called off while its losers end has no winner, whose value is given back", async () => {
+  const track = new Track();
+  track.stubborn = true;
+  track.race.join(["a", "b"]);
+  track.race.complete();
+  await track.clock.tickAsync(250);
+  track.succeed("b");
+  await track.clock.tickAsync(0);
+  assertEquals(track.outcomes, ["a abandoned 0-250", "b won 250-250"]);
+  track.race.abort(new Error("enough"));
+  track.fail("a");
+  await assertRejects(() => track.race.result, Error, "enough");
+  assertEquals(track.log.at(-1), "discard B");
+});
