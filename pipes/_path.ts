@@ -1,6 +1,6 @@
 /** The way that a pipe takes through this machine, and which events of the network concern it. */
 
-import { isLoopback, parseIp } from "../internal/ip.ts";
+import { isLoopback, isUnicast, parseIp } from "../internal/ip.ts";
 import type { NetworkViewEvent, NetworkViewRoute, NetworkViewState } from "../internal/network_view.ts";
 import { isNear } from "../recover/_near.ts";
 import type { PipeAddress } from "./address.ts";
@@ -26,11 +26,11 @@ export interface PipePath {
  * Brings an address into the one form by which it is compared: without zone, as IPv4 where it is one in disguise.
  *
  * @param text The address.
- * @returns The form; `null` where the text is no address, or one that never comes nor goes: loopback, unspecified.
+ * @returns The form; `null` where the text is no address, or one that never comes nor goes: loopback, unspecified, that of a group.
  */
 export function addressKey(text: string): string | null {
   const bytes = bytesOf(text);
-  if (!bytes || isLoopback(bytes) || bytes.every((byte) => byte === 0)) return null;
+  if (!bytes || isLoopback(bytes) || !isUnicast(bytes)) return null;
   return bytes.toHex();
 }
 

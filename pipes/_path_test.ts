@@ -108,7 +108,9 @@ Deno.test("the own address that goes is told as lost, and not as a change beside
 Deno.test("addresses are the same in every spelling; loopback and unspecified ones never go", () => {
   assertEquals(addressKey("::ffff:10.0.0.9"), addressKey("10.0.0.9"));
   assertEquals(addressKey("fe80:0:0::5%eth0"), addressKey("fe80::5"));
-  for (const text of ["127.0.0.1", "::1", "0.0.0.0", "::", "", "example.test"]) {
+  for (
+    const text of ["239.1.2.3", "ff02::fb%eth0", "127.0.0.1", "::1", "0.0.0.0", "::", "", "example.test"]
+  ) {
     assertEquals(addressKey(text), null, text);
   }
 });

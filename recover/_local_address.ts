@@ -1,7 +1,7 @@
 /** Whether this machine still has an address: on Linux an address that goes takes its connections with it in silence. */
 
 import { isNotCapable } from "../internal/errors.ts";
-import { isLoopback, parseIp } from "../internal/ip.ts";
+import { isLoopback, isUnicast, parseIp } from "../internal/ip.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { wouldPrompt } from "../internal/permissions.ts";
 
@@ -27,11 +27,11 @@ export function isIp(text: string): boolean {
  * Brings an address into the one form by which it is compared: without zone, as IPv4 where it is one in disguise.
  *
  * @param text The address, as a socket tells it.
- * @returns The form; `null` where the text is no address, or one that never comes nor goes: loopback, unspecified.
+ * @returns The form; `null` where the text is no address, or one that never comes nor goes: loopback, unspecified, that of a group.
  */
 export function localAddressOf(text: string): string | null {
   const bytes = parseIp(withoutZone(text));
-  if (!bytes || isLoopback(bytes) || bytes.every((byte) => byte === 0)) return null;
+  if (!bytes || isLoopback(bytes) || !isUnicast(bytes)) return null;
   const hex = bytes.toHex();
   return hex.startsWith(MAPPED) ? hex.slice(MAPPED.length) : hex;
 }

@@ -16,8 +16,8 @@ Deno.test("an address is the same however it is written", () => {
 
 Deno.test("an address that never comes nor goes is none to look for", () => {
   assertEquals(
-    ["127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "none"].map(localAddressOf),
-    Array(6).fill(null),
+    ["127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "239.1.2.3", "ff02::fb", "none"].map(localAddressOf),
+    Array(8).fill(null),
   );
 });
 
