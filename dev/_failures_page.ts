@@ -20,6 +20,7 @@ const GROUPS: Readonly<Record<ScenarioGroup, string>> = {
 
 const PROOFS: Readonly<Record<ScenarioProof, string>> = {
   provoked: "Brought about for real, on Linux",
+  simulated: "Brought about with made-up clocks and clients",
   table: "Codes and texts held against the tables of `classify()`",
   documented: "Known from documents",
 };

@@ -6,8 +6,8 @@ import { scenarios } from "../recover/scenarios/mod.ts";
 
 const tests = await findTests();
 
-Deno.test("every scenario that is said to be provoked has a test whose name begins with its own", () => {
-  const missing = scenarios.filter(({ id, proof }) => proof === "provoked" && !tests.has(id));
+Deno.test("every scenario that is said to be provoked or simulated has a test whose name begins with its own", () => {
+  const missing = scenarios.filter(({ id, proof }) => /^(provoked|simulated)$/.test(proof) && !tests.has(id));
   assertEquals(missing.map(({ id }) => id), []);
 });
 

@@ -69,6 +69,10 @@ export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
     file: "tests/netns/failures_address_test.ts",
     name: "multicast-without-interface: joining fails while no interface is there, retry() joins when one is",
   },
+  "port-closed": {
+    file: "tests/failures_connect_test.ts",
+    name: "port-closed: every way to connect is refused at once, retry() connects when the server is there",
+  },
   "syn-dropped": {
     file: "tests/netns/failures_connect_test.ts",
     name:
@@ -87,6 +91,27 @@ export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
     file: "tests/netns/failures_connect_test.ts",
     name: "accept-queue-full: the first connect, the next hang, and acceptLoop() serves them all",
   },
+  "ipv6-dead": {
+    file: "tests/netns/failures_dial_test.ts",
+    name: "ipv6-dead: by address it hangs, by name each connection pays, dial() pays once in a network",
+  },
+  "first-addresses-dead": {
+    file: "tests/netns/failures_dial_test.ts",
+    name: "first-addresses-dead: plain code pays for each dead address each time, dial() does not",
+  },
+  "silent-after-accept": {
+    file: "tests/netns/failures_dial_test.ts",
+    name: "silent-after-accept: connecting is no sign of life, dial() races up to the handshake or a proof",
+  },
+  "ports-exhausted": {
+    file: "tests/netns/failures_dial_test.ts",
+    name:
+      "ports-exhausted: connections that we close first hold their ports, a limit and the other end closing do not",
+  },
+  "self-connect": {
+    file: "tests/netns/failures_dial_test.ts",
+    name: "self-connect: a closed local port answers with our own words, dial() takes it as refused",
+  },
   "files-exhausted": {
     file: "tests/failures_files_test.ts",
     name:
@@ -94,7 +119,8 @@ export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
   },
   "connect-hangs": {
     file: "tests/netns/failures_connect_test.ts",
-    name: "connect-hangs: what waits for ever is bounded, and no socket is left of it",
+    name:
+      "connect-hangs: what waits for ever is bounded; of a handshake the socket stays until the other end lets go",
   },
   "reset-by-peer": {
     file: "tests/netns/failures_established_test.ts",
@@ -180,5 +206,139 @@ export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
     file: "tests/netns/failures_servers_test.ts",
     name:
       "listener-address-gone: no error and clients hang, a listener on all addresses goes on, and so does the old one",
+  },
+  "name-unknown": {
+    file: "tests/netns/failures_names_test.ts",
+    name:
+      "name-unknown: it is asked for once, and once more when a VPN brings another resolver, which knows it",
+  },
+  "resolver-failure": {
+    file: "tests/netns/failures_names_test.ts",
+    name:
+      "resolver-failure: plain code fails, dial() goes on with the last address, retry() gets through when it passes",
+  },
+  "name-without-address": {
+    file: "tests/netns/failures_names_test.ts",
+    name: "name-without-address: the other family has one, and where none has, nothing is repeated",
+  },
+  "resolver-silent": {
+    file: "tests/netns/failures_names_test.ts",
+    name: "resolver-silent: plain code hangs for seconds, dial() has connected by the last address meanwhile",
+  },
+  "aaaa-lost": {
+    file: "tests/netns/failures_names_test.ts",
+    name: "aaaa-lost: the runtime's own connect waits for both answers, dial() has long connected by IPv4",
+  },
+  "resolver-unreachable": {
+    file: "tests/netns/failures_names_test.ts",
+    name:
+      "resolver-unreachable: no route, no server or none named; what worked is used, and offline is waited out",
+  },
+  "name-sinkholed": {
+    file: "tests/netns/failures_names_test.ts",
+    name: "name-sinkholed: plain code talks to whatever listens on this machine, dial() refuses the answer",
+  },
+  "certificate-time": {
+    file: "tests/failures_tls_test.ts",
+    name:
+      "certificate-time: nothing is repeated, the header Date tells whose clock is wrong, a new one works",
+  },
+  "certificate-name": {
+    file: "tests/failures_tls_test.ts",
+    name:
+      "certificate-name: a portal in the server's place is found out by its probe, and nothing is repeated",
+  },
+  "certificate-issuer": {
+    file: "tests/failures_tls_test.ts",
+    name: "certificate-issuer: nothing is repeated, and with the issuer's certificate it works",
+  },
+  "not-tls": {
+    file: "tests/failures_tls_test.ts",
+    name: "not-tls: nothing is repeated, and without TLS the other end shows what it speaks",
+  },
+  "handshake-cut": {
+    file: "tests/failures_tls_test.ts",
+    name: "handshake-cut: nothing was sent, so the next address is taken, and the next attempt is safe",
+  },
+  "tls-truncated": {
+    file: "tests/failures_tls_test.ts",
+    name: "tls-truncated: the cut is seen, asked again is only what may be asked twice",
+  },
+  "captive-portal": {
+    file: "tests/failures_http_test.ts",
+    name:
+      "captive-portal: plain code takes the login page for the answer, with the probe it waits for the person",
+  },
+  "pooled-connection-closed": {
+    file: "tests/failures_http_test.ts",
+    name:
+      "pooled-connection-closed: fetch() itself sends a request again, and a POST, too, unless it is kept from it",
+  },
+  "body-cut": {
+    file: "tests/failures_http_test.ts",
+    name: "body-cut: reading fails after status 200, and only the rest is asked for again",
+  },
+  "response-stalls": {
+    file: "tests/failures_http_test.ts",
+    name: "response-stalls: plain fetch waits on, with a time limit the next attempt comes through",
+  },
+  "overloaded": {
+    file: "tests/failures_http_test.ts",
+    name: "overloaded: as long as the server asks for, no attempt is made",
+  },
+  "websocket-lost": {
+    file: "tests/failures_websocket_test.ts",
+    name:
+      "websocket-lost: it closes with code 0, and supervise() makes a new one that goes on with what is left",
+  },
+  "websocket-half-open": {
+    file: "tests/failures_websocket_test.ts",
+    name: "websocket-half-open: no event ever comes, heartbeat() finds it dead, and a new one works",
+  },
+  "proxy-refuses": {
+    file: "tests/failures_http_test.ts",
+    name: "proxy-refuses: one that wants a login is asked once, one that cannot reach the server again",
+  },
+  "port-unreachable-unseen": {
+    file: "tests/netns/failures_udp_test.ts",
+    name:
+      "port-unreachable-unseen: sending succeeds, no error comes, and asking again in time finds who came late",
+  },
+  "datagram-too-long": {
+    file: "tests/netns/failures_udp_test.ts",
+    name:
+      "datagram-too-long: one is refused, a fragmented one is lost without a word, and small pieces arrive",
+  },
+  "send-fails-for-now": {
+    file: "tests/netns/failures_udp_test.ts",
+    name: "send-fails-for-now: each way to fail passes, and the same socket sends when the network is back",
+  },
+  "suspend": {
+    file: "tests/failures_host_test.ts",
+    name:
+      "suspend: after hours of sleep a timer has most of its time left, on waking heartbeat() asks at once",
+  },
+  "clock-jump": {
+    file: "tests/failures_host_test.ts",
+    name: "clock-jump: a limit on the wall clock is over at once or never, those of policies are not moved",
+  },
+  "event-loop-stall": {
+    file: "tests/failures_host_test.ts",
+    name:
+      "event-loop-stall: a plain time limit judges a peer that has answered, heartbeat() waits and reads first",
+  },
+  "process-frozen": {
+    file: "tests/failures_host_test.ts",
+    name: "process-frozen: both clocks go on in one tick, the watchdog and the lag meter tell for how long",
+  },
+  "retry-storm": {
+    file: "tests/failures_host_test.ts",
+    name:
+      "retry-storm: pauses that only double bring all back in the same moment, full jitter and a budget do not",
+  },
+  "permission-missing": {
+    file: "tests/failures_host_test.ts",
+    name:
+      "permission-missing: every call says so in its own way, nothing is repeated, and with the flag it works",
   },
 };

@@ -24,7 +24,7 @@ async function follow(check: (slept: number) => Promise<void>): Promise<void> {
   }
 }`,
     searchTerms: ["suspend", "sleep", "asleep", "resume", "laptop lid", "wake up", "hibernate"],
-    proof: "documented",
+    proof: "simulated",
   },
   {
     id: "clock-jump",
@@ -50,7 +50,7 @@ function follow(tell: (by: number) => void): Disposable {
   return watchdog;
 }`,
     searchTerms: ["clock jump", "Date.now", "NTP", "time went backwards", "clock skew"],
-    proof: "documented",
+    proof: "simulated",
   },
   {
     id: "event-loop-stall",
@@ -70,7 +70,7 @@ async function watched<T>(work: () => Promise<T>): Promise<T> {
   return value;
 }`,
     searchTerms: ["event loop blocked", "event loop lag", "blocked main thread", "high CPU"],
-    proof: "documented",
+    proof: "provoked",
   },
   {
     id: "process-frozen",
@@ -140,7 +140,7 @@ function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
 }`,
     searchTerms: ["thundering herd", "retry storm", "jitter", "reconnect storm"],
-    proof: "documented",
+    proof: "simulated",
   },
   {
     id: "permission-missing",

@@ -12,16 +12,20 @@ export const http: readonly ScenarioText[] = [
     cause: "A hotel's or train's network answers everything itself until a person has clicked.",
     detection: 'Ask for a page with a known answer, with redirect: "manual": anything else is a portal.',
     remedy:
-      "Give readyGate() such a page as portal: attempts wait while something else answers. A person has to log in.",
-    code: `import { readyGate, retry } from "@holdfast/net/recover";
+      "Let ready() fetch such a page before each attempt: retry() then waits for a person to log in, and looks again at " +
+      "every event of the network and each half minute.",
+    code: `import { ready, retry } from "@holdfast/net/recover";
 import { watchNetwork } from "@holdfast/net/watch";
 
-// A page that answers 204: anything else is a portal, and attempts wait.
+// A page that answers 204: while anything else comes, nothing is loaded.
 async function load(url: string, probe: string): Promise<string> {
   await using network = await watchNetwork();
-  const gate = readyGate(network, { portal: probe, onReport: ({ steps }) => console.log(steps) });
-  const policy = retry({ network, ready: gate, idempotent: true });
-  return await policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
+  const policy = retry({ network, idempotent: true, maxAttempts: Infinity });
+  return await policy.execute(async ({ signal }) => {
+    const { ready: free, steps } = await ready(network, { portal: probe, signal });
+    if (!free) throw new Error(steps.at(-1)?.detail);
+    return await (await fetch(url, { signal })).text();
+  });
 }`,
     searchTerms: [
       "captive portal",
@@ -36,11 +40,16 @@ async function load(url: string, probe: string): Promise<string> {
   {
     id: "pooled-connection-closed",
     title: "The server closed a kept connection just as we used it",
-    symptom: '"connection closed before message completed" from fetch, now and then, after a pause.',
+    symptom:
+      '"connection closed before message completed" from fetch, now and then, after a pause. More often there is no error: ' +
+      "Deno's fetch sends the request again by itself, a POST whose body is text or bytes, too, and the server may have got it " +
+      "twice.",
     cause:
       "fetch keeps connections for the next request, and the server closes them when idle: the two cross.",
     detection: "No byte of the answer came, and it never happens twice in a row.",
-    remedy: "Repeat once, at once, on a new connection, if the request may happen twice: retry().",
+    remedy:
+      "Repeat once, at once, on a new connection, if the request may happen twice: retry(). What must not happen twice needs a " +
+      "client that keeps no connections.",
     code: `import { constant, retry } from "@holdfast/net/recover";
 
 // Once more, at once: the second attempt gets a new connection.
@@ -48,6 +57,14 @@ const policy = retry({ idempotent: true, maxAttempts: 2, backoff: constant(0) })
 
 function load(url: string): Promise<string> {
   return policy.execute(async ({ signal }) => await (await fetch(url, { signal })).text());
+}
+
+// On a new connection fetch() never sends a request again by itself.
+async function pay(url: string, body: string): Promise<number> {
+  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+  const answer = await fetch(url, { method: "POST", body, client });
+  await answer.body?.cancel();
+  return answer.status;
 }`,
     searchTerms: [
       "connection closed before message completed",
@@ -137,7 +154,7 @@ function load(url: string): Promise<string> {
   });
 }`,
     searchTerms: ["429", "503", "Too Many Requests", "Service Unavailable", "Retry-After", "rate limit"],
-    proof: "documented",
+    proof: "provoked",
   },
   {
     id: "websocket-lost",
@@ -223,6 +240,6 @@ function load(url: string): Promise<string> {
       "Gateway Timeout",
       "HTTP_PROXY",
     ],
-    proof: "documented",
+    proof: "provoked",
   },
 ];

@@ -163,7 +163,8 @@ async function connect(hostname: string, port: number): Promise<Deno.TcpConn> {
       "An ad blocker, a filter, a captive portal or malware protection answers in place of the name server.",
     detection: "The answer lies in 0.0.0.0/8, 127.0.0.0/8 or a private range, and the name is a public one.",
     remedy:
-      "Look at the resolver's filter. A program that needs the true answer asks by HTTPS, or refuses such addresses.",
+      "Look at the resolver's filter. dial() refuses addresses of this machine for public names; a program that needs the true " +
+      "answer asks by HTTPS.",
     code: `// Refuses what cannot be the address of a public service.
 async function publicAddress(name: string): Promise<string> {
   const addresses = await Deno.resolveDns(name, "A");

@@ -3,10 +3,11 @@
 import type { ScenarioId } from "./ids.ts";
 
 /**
- * How a scenario is known: `provoked`: a test brings it about for real, on Linux; `table`: tests hold its codes and texts
- * against the tables of {@linkcode classify}; `documented`: the makers of systems and protocols say so.
+ * How a scenario is known: `provoked`: a test brings it about for real, on Linux; `simulated`: a test brings it about with
+ * clocks and clients that are made up; `table`: tests hold its codes and texts against the tables of {@linkcode classify};
+ * `documented`: the makers of systems and protocols say so.
  */
-export type ScenarioProof = "provoked" | "table" | "documented";
+export type ScenarioProof = "provoked" | "simulated" | "table" | "documented";
 
 /** What part of the way a scenario belongs to. */
 export type ScenarioGroup =
