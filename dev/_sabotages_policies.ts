@@ -47,6 +47,13 @@ export const POLICIES: readonly Sabotage[] = [
     test: ["recover/retry_test.ts"],
   },
   {
+    name: "retry: only the last attempt tells whether something may have arrived",
+    file: "recover/_retry_run.ts",
+    find: ', this.#failure?.sent ?? "no"',
+    replace: "",
+    test: ["recover/retry_test.ts"],
+  },
+  {
     name: "retry: attempts without a network count",
     file: "recover/_retry_run.ts",
     find: "if (counted) this.#counted++;",

@@ -96,6 +96,13 @@ export const RECOVER: readonly Sabotage[] = [
     test: ["recover/_race_test.ts"],
   },
   {
+    name: "dial: who gave up while the losers end gets the winner all the same",
+    file: "recover/_race.ts",
+    find: "if (!this.#calledOff) return",
+    replace: "if (true) return",
+    test: ["recover/_race_test.ts"],
+  },
+  {
     name: "dial: a flapping network starts attempts without end",
     file: "recover/_race.ts",
     find: "this.#restarts >= MAX_RESTARTS",

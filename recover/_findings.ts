@@ -4,6 +4,7 @@ import { parseRetryAfter, verdictOfClose, verdictOfStatus } from "./_answers.ts"
 import type { Clue } from "./_circumstances.ts";
 import { codeEntry, codeOfClass, codeOfNumber, namedVerdict, type Os } from "./_codes.ts";
 import { peek, peekHeader, peekList, peekNumber, peekText } from "./_hostile.ts";
+import { mostSent } from "./_most_sent.ts";
 import { isNodeText, readAddress, readExact, readMessage, readPhase, readVague } from "./_reading.ts";
 import { operationOfSyscall } from "./_texts.ts";
 import { type VerdictName, verdictOf } from "./_verdicts.ts";
@@ -95,7 +96,7 @@ function ofErrors(error: unknown, search: Search): Finding | null {
   const [first, ...others] = failures;
   if (first === undefined) return null;
   const best = others.reduce((a, b) => promise(b) > promise(a) ? b : a, first);
-  const sent = (["yes", "maybe"] as const).find((word) => failures.some((one) => one.sent === word)) ?? "no";
+  const sent = mostSent(failures.map((one) => one.sent));
   const retryAfter = failures.reduce<number | null>(
     (most, one) => one.retryAfter === null ? most : Math.max(most ?? 0, one.retryAfter),
     null,

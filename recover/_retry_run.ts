@@ -5,6 +5,7 @@ import type { NetworkView } from "../internal/network_view.ts";
 import { BackoffCounter } from "./_backoff_counter.ts";
 import { isRequest } from "./_leave_alone.ts";
 import type { Listeners } from "./_listeners.ts";
+import { mostSent } from "./_most_sent.ts";
 import type { PaceMark, Pacer, PauseOptions } from "./_pacer.ts";
 import type { Backoff } from "./backoff.ts";
 import type { RetryBudget } from "./budget.ts";
@@ -58,6 +59,7 @@ export class RetryRun<T> {
   /** How many attempts have begun and ended, and how many of them count. */
   #attempts = 0;
   #counted = 0;
+  /** The last failure; its `sent` is that of all attempts together. */
   #failure: Failure | null = null;
   /** Whether an attempt was made without any wait already. */
   #hurried = false;
@@ -117,7 +119,7 @@ export class RetryRun<T> {
     const offline = network !== undefined && !(mark.state?.online && pacer.online);
     const counted = !(offline && failure.kind === "offline");
     if (counted) this.#counted++;
-    this.#failure = failure;
+    this.#failure = { ...failure, sent: mostSent([failure.sent, this.#failure?.sent ?? "no"]) };
     this.#errors.push(error);
     if (this.#errors.length > KEPT_ERRORS) this.#errors.shift();
     this.#counter.failed(failure.kind);

@@ -1,7 +1,8 @@
 /** The error of `dial()`: what each attempt failed of, and which of them tells most. */
 
 import { HoldfastError } from "../internal/errors.ts";
-import type { Failure, FailureKind, FailureRetry } from "./failure.ts";
+import { mostSent } from "./_most_sent.ts";
+import type { Failure, FailureKind, FailureRetry, FailureSent } from "./failure.ts";
 
 /** An attempt to find or to reach an address, and how it went. */
 export interface DialAttempt {
@@ -48,7 +49,7 @@ const SHOWN = 4;
 export class DialError extends HoldfastError {
   /** The class's name. */
   override name = "DialError";
-  /** The failure that tells most. */
+  /** The failure that tells most; its `sent` is that of all attempts together. */
   readonly failure: Failure;
   /** All attempts, in the order of their starts. */
   readonly attempts: readonly DialAttempt[];
@@ -69,7 +70,7 @@ export class DialError extends HoldfastError {
       cause: failure.error,
       hint: failure.hint,
     });
-    this.failure = failure;
+    this.failure = { ...failure, sent: mostSent([failure.sent, ...attempts.map(sentBy)]) };
     this.attempts = attempts;
     this.errors = attempts.flatMap(({ failure }) => failure ? [failure.error] : []);
   }
@@ -98,6 +99,11 @@ function reasonOf(failure: Failure, attempts: readonly DialAttempt[]): string {
   );
   const more = failed.length > SHOWN ? [`and ${failed.length - SHOWN} more`] : [];
   return [...all, ...more].join(", ");
+}
+
+/** What is sent before the proof of life is not the caller's; one that was abandoned has told nobody what it has sent. */
+function sentBy({ failure, step, outcome }: DialAttempt): FailureSent {
+  return failure?.sent ?? (step === "proof" && outcome === "abandoned" ? "maybe" : "no");
 }
 
 function wordOf({ kind, scenario, code }: Failure): string {

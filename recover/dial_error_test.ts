@@ -46,3 +46,15 @@ Deno.test("a DialError names the first attempts, keeps all, and is known by its 
   assertStrictEquals(error.cause, failure.error);
   assertEquals(classify(error).kind, "refused");
 });
+
+Deno.test("a DialError tells that something may have been sent if any of its attempts may have sent it", () => {
+  const refused = failed("a", { kind: "refused", sent: "no" });
+  const silent = failed("b", { kind: "timeout", sent: "maybe" }, "proof");
+  const { failure: _, ...abandoned } = failed("c", {}, "proof");
+  const sent = (...attempts: readonly DialAttempt[]): unknown =>
+    new DialError("a.test:1", mostTelling(attempts) ?? classify(null), attempts).failure.sent;
+  assertEquals(sent(refused), "no");
+  assertEquals(sent(refused, silent), "maybe");
+  assertEquals(sent(refused, { ...abandoned, outcome: "abandoned", failure: null }), "maybe");
+  assertEquals(sent(refused, { ...abandoned, step: "handshake", outcome: "abandoned", failure: null }), "no");
+});

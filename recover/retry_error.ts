@@ -39,7 +39,10 @@ export interface RetryErrorOptions {
 export class RetryError extends HoldfastError {
   /** The class's name. */
   override name = "RetryError";
-  /** The last failure; `null` when the time was up before any attempt could be made. */
+  /**
+   * The last failure; `null` when the time was up before any attempt could be made. Its `sent` is that of all attempts
+   * together.
+   */
   readonly failure: Failure | null;
   /** How many attempts there were. */
   readonly attempts: number;

@@ -77,6 +77,13 @@ Deno.test("retry() never repeats what may have arrived, unless that may happen t
   }
 });
 
+Deno.test("retry() that has given up says that something may have arrived if any attempt may have sent it", async () => {
+  const t = setup([{ sent: "no" }, { sent: "maybe" }, { sent: "no" }], { maxAttempts: 3, idempotent: true });
+  const rejected = assertRejects(() => t.run(), RetryError);
+  await t.clock.tickAsync(1000);
+  assertEquals((await rejected).failure?.sent, "maybe");
+});
+
 Deno.test("retry() with retryIf decides by that alone", async () => {
   const t = setup([{ retry: "never" }, { kind: "dns" }], { retryIf: ({ kind }) => kind === "refused" });
   const rejected = assertRejects(() => t.run(), Known);
