@@ -69,7 +69,7 @@ export const RECOVER: readonly Sabotage[] = [
   },
   {
     name: "dial: an attempt is called off in the tick in which it succeeds",
-    file: "recover/_connect.ts",
+    file: "recover/_connect_tcp.ts",
     find: "afterMicrotasks(() => own.abort(signal.reason))",
     replace: "own.abort(signal.reason)",
     test: ["recover/_connect_test.ts"],

@@ -1,6 +1,7 @@
 /** One connection to one address, up to the sign that somebody lives there. */
 
-import { afterMicrotasks } from "./_microtasks.ts";
+import { connectTcp } from "./_connect_tcp.ts";
+import { closeQuietly } from "./_connections.ts";
 import { orAbort } from "./_or_abort.ts";
 
 /** What {@linkcode connectTo} connects to, and how. */
@@ -76,7 +77,7 @@ export async function connectTo<T>(
   step("connect");
   const tcp = await connectTcp(hostname, port, signal);
   let conn: Deno.TcpConn | Deno.TlsConn = tcp;
-  const abort = (): void => close(conn);
+  const abort = (): void => closeQuietly(conn);
   signal.addEventListener("abort", abort, { once: true });
   try {
     refuseSelf(tcp);
@@ -102,35 +103,9 @@ export async function connectTo<T>(
     signal.throwIfAborted();
     return { conn, proof: result };
   } catch (error) {
-    close(conn);
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
-}
-
-/** Closes a connection that may be closed already. */
-export function close(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch (error) {
     // A handshake that failed has closed it, and so may the caller's proof.
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
-  }
-}
-
-async function connectTcp(hostname: string, port: number, signal: AbortSignal): Promise<Deno.TcpConn> {
-  signal.throwIfAborted();
-  const own = new AbortController();
-  // The runtime drops, and never closes, a socket whose connection was just made when the signal fires: one was left in
-  // some 5000 attempts. A few microtasks later the promise of such a connection has been fulfilled, and it is closed here.
-  const abort = (): void => afterMicrotasks(() => own.abort(signal.reason));
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    const conn = await Deno.connect({ hostname, port, signal: own.signal });
-    if (!signal.aborted) return conn;
-    close(conn);
-    throw signal.reason;
+    closeQuietly(conn);
+    throw error;
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -1,34 +1,12 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertRejects, assertStrictEquals } from "@std/assert";
 import { startFaultServer } from "../testing/fault_server.ts";
+import { assertNoSocketLost } from "../tests/_lost_socket.ts";
 import { connectTo } from "./_connect.ts";
 
 const PLAIN = { tls: null, noDelay: true, proof: undefined, step: () => {} } as const;
 
 Deno.test("a connection that is made in the moment it is called off is closed, which the runtime would not do", async () => {
-  const runtime = Deno as { connect: (options: Deno.ConnectOptions) => Promise<Deno.TcpConn> };
-  const { connect } = runtime;
-  const made = Promise.withResolvers<void>();
-  let closed = 0;
-  // As the runtime does it: the socket is there, and thrown away unseen where the signal has fired by then.
-  runtime.connect = async ({ signal }) => {
-    try {
-      await made.promise;
-      return { close: () => closed++ } as unknown as Deno.TcpConn;
-    } finally {
-      signal?.throwIfAborted();
-    }
-  };
-  const stop = new AbortController();
-  const reason = new Error("too late");
-  const connecting = connectTo("192.0.2.1", { ...PLAIN, port: 1 }, stop.signal);
-  try {
-    made.resolve();
-    stop.abort(reason);
-    assertStrictEquals(await assertRejects(() => connecting), reason);
-  } finally {
-    runtime.connect = connect;
-  }
-  assertEquals(closed, 1);
+  await assertNoSocketLost((signal) => connectTo("192.0.2.1", { ...PLAIN, port: 1 }, signal));
 });
 
 Deno.test("a pending connection is called off at once, with the reason", async () => {

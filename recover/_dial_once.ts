@@ -5,7 +5,8 @@ import { HoldfastError, isNotCapable, PermissionError } from "../internal/errors
 import type { NetworkView, NetworkViewState } from "../internal/network_view.ts";
 import { wouldPrompt } from "../internal/permissions.ts";
 import { familyOf, isInReach, sortAddresses } from "./_address_sort.ts";
-import { close, type Connected, type ConnectOptions, connectTo } from "./_connect.ts";
+import { type Connected, type ConnectOptions, connectTo } from "./_connect.ts";
+import { closeQuietly } from "./_connections.ts";
 import { failureOf, noAddressError, offlineError } from "./_dial_failure.ts";
 import { type AddressRecord, type DialResolver, gather } from "./_gather.ts";
 import { Race, type RaceAttempt } from "./_race.ts";
@@ -123,7 +124,7 @@ class Go<T> {
       delay,
       clock,
       attempt: (attempt, signal) => this.#attempt(attempt, signal),
-      discard: ({ conn }) => close(conn),
+      discard: ({ conn }) => closeQuietly(conn),
       sort: (addresses, last) => {
         const order = { family: this.#family, known: this.#known.addresses };
         return sortAddresses(addresses, order, last === undefined ? undefined : familyOf(last));

@@ -2,6 +2,7 @@
 
 import { HoldfastError, isNotCapable, PermissionError } from "../internal/errors.ts";
 import { flagsOf, type Need, permissionState, withPermission, wouldPrompt } from "../internal/permissions.ts";
+import { connectTcp } from "./_connect_tcp.ts";
 import { bracketed, sendDatagram } from "./_datagram.ts";
 
 /** The discard service (RFC 863): hardly anybody offers it, and nobody minds. */
@@ -116,9 +117,9 @@ function unprompted<T>(operation: string, needs: readonly Need[], action: () => 
 
 async function knock(gateway: string, signal: AbortSignal): Promise<"answered" | "unreachable"> {
   try {
-    const options = { hostname: gateway, port: DISCARD, signal };
     const needs = [net(bracketed(gateway, DISCARD))];
-    using _ = await unprompted(`connect to ${gateway}`, needs, () => Deno.connect(options));
+    const open = (): Promise<Deno.TcpConn> => connectTcp(gateway, DISCARD, signal);
+    using _ = await unprompted(`connect to ${gateway}`, needs, open);
     return "answered";
   } catch (error) {
     signal.throwIfAborted();
@@ -204,8 +205,7 @@ async function connect(target: ReadyTarget, { family, signal }: ReadyToolOptions
 }
 
 async function connectAny(target: ReadyTarget, host: string, signal: AbortSignal): Promise<string> {
-  const { hostname, port } = target;
-  const open = (): Promise<Deno.TcpConn> => Deno.connect({ hostname, port, signal });
+  const open = (): Promise<Deno.TcpConn> => connectTcp(target.hostname, target.port, signal);
   using connection = await withPermission(`connect to ${host}`, [net(host)], open);
   const { remoteAddr } = connection;
   return bracketed(remoteAddr.hostname, remoteAddr.port);

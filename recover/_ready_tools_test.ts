@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSocket } from "node:dgram";
 import { PermissionError } from "../internal/errors.ts";
+import { assertNoSocketLost } from "../tests/_lost_socket.ts";
 import { bracketed, sendDatagram } from "./_datagram.ts";
 import { systemTools } from "./_ready_tools.ts";
 
@@ -31,6 +32,12 @@ for (const [family, address, host] of FAMILIES) {
     }
   });
 }
+
+Deno.test("a knock and a connection that are made in the moment they are called off are closed", async () => {
+  await assertNoSocketLost((signal) => systemTools.knock("192.0.2.1", signal));
+  const target = { hostname: "192.0.2.1", port: 1 };
+  await assertNoSocketLost((signal) => systemTools.connect(target, { family: undefined, signal }));
+});
 
 Deno.test("a datagram that the system refuses is an error, and leaves nothing behind", async () => {
   const error = await assertRejects(() => sendDatagram("255.255.255.255", 9), Error);
