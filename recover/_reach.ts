@@ -48,6 +48,7 @@ export async function reach<T>(options: ReachOptions<T>): Promise<T> {
     const limit = clock.after(
       attemptTimeout,
       () => stop.abort(`no answer within ${attemptTimeout} ms`),
+      { ref: true },
     );
     changed = () => {
       again = true;

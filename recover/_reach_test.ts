@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import type { Clock } from "../internal/clock.ts";
 import { PermissionError } from "../internal/errors.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { reach, type ReachOptions } from "./_reach.ts";
@@ -121,6 +122,24 @@ Deno.test("reach() bounds each attempt", async () => {
   target.answer();
   await reached;
   assertEquals(target.failures, ["no answer within 3000 ms"]);
+});
+
+Deno.test("reach() keeps the process alive, whatever it waits for", async () => {
+  const target = new Target();
+  const { clock } = target;
+  const kept: unknown[] = [];
+  const after: Clock["after"] = (milliseconds, callback, options) => {
+    kept.push(options?.ref);
+    return clock.after(milliseconds, callback);
+  };
+  const own: Clock = { now: () => clock.now(), monotonic: () => clock.monotonic(), after };
+  const reached = reach({ ...target.options(), clock: own });
+  await target.begun();
+  target.refuse();
+  await target.settle();
+  assertEquals(kept, [true, true]);
+  target.stop.abort(new Error("enough"));
+  await assertRejects(() => reached, Error, "enough");
 });
 
 Deno.test("reach() ends with the signal's reason, during an attempt and during a wait", async () => {
