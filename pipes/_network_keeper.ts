@@ -10,7 +10,7 @@ import { pathError } from "./_path_error.ts";
 import { pathOf, type PipePath } from "./_path.ts";
 import { isAddressGone, type PathOwner, watchPath } from "./_path_watch.ts";
 import type { PipeKeeper, PipeOptions } from "./_pipe_options.ts";
-import type { NetworkReaction, PathEvent, ReconnectOptions } from "./network_options.ts";
+import type { NetworkPolicy, NetworkReaction, PathEvent, ReconnectOptions } from "./network_options.ts";
 import type { Pipe, PipeNetworkEvent } from "./pipe.ts";
 import type { PipeError } from "./pipe_error.ts";
 
@@ -156,7 +156,8 @@ class NetworkKeeper implements PipeKeeper, PathOwner {
   }
 
   #reaction(event: PathEvent, pipe: BasePipe): NetworkReaction {
-    const policy = this.#options.onNetwork?.[event.type];
+    // The event is of the type that the policy is for.
+    const policy = this.#options.onNetwork?.[event.type] as NetworkPolicy | undefined;
     if (typeof policy === "string") return policy;
     try {
       const reaction = policy?.(event, pipe as unknown as Pipe) ?? undefined;

@@ -1,7 +1,6 @@
 /** Connecting: a URL becomes a pipe. */
 
-import { systemClock } from "../internal/clock.ts";
-import type { NetworkView } from "../internal/network_view.ts";
+import { type Clock, systemClock } from "../internal/clock.ts";
 import { isNear } from "../recover/_near.ts";
 import type { DialMemory } from "../recover/dial_memory.ts";
 import type { DialResolver } from "../recover/dial.ts";
@@ -13,9 +12,12 @@ import type { PipeOptions } from "./_base_pipe.ts";
 import { failedError } from "./_failed.ts";
 import type { Dialer, Link } from "./_link.ts";
 import { makePipe } from "./_make_pipe.ts";
+import { checkNetworkOptions } from "./_network_keeper.ts";
+import type { ReconnectOptions } from "./network_options.ts";
 import { transportOf } from "./_transports.ts";
 import type { PipeTransport } from "./_transport.ts";
 import type { PipeOf } from "./pipe.ts";
+import type { UdpConnectOptions } from "./udp_options.ts";
 
 /** What is asked of the other end in TLS. Its certificate is always checked. */
 export interface PipeTlsOptions {
@@ -47,7 +49,7 @@ export interface PipeTlsOptions {
 export type PipeVia = { readonly address: string } | { readonly interface: string };
 
 /** What {@linkcode connect} takes. */
-export interface ConnectOptions extends PipeOptions {
+export interface ConnectOptions extends PipeOptions, ReconnectOptions {
   /** Calls it off; a pipe that is connected already does not care. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -62,8 +64,6 @@ export interface ConnectOptions extends PipeOptions {
    * @default up to four attempts within `timeout`; with `network` the time without one costs none
    */
   readonly retry?: Policy | false;
-  /** The network, for example a watcher. */
-  readonly network?: NetworkView;
   /** What is asked of the other end with `tls:` and `wss:`. */
   readonly tls?: PipeTlsOptions;
   /** Where it leaves this machine. */
@@ -92,6 +92,8 @@ export interface ConnectOptions extends PipeOptions {
    * @default one for the whole process
    */
   readonly memory?: DialMemory;
+  /** What `udp:` can be told besides. */
+  readonly udp?: UdpConnectOptions;
   /** Further ways to carry pipes. They come before the built-in ones. */
   readonly transports?: readonly PipeTransport[];
 }
@@ -137,18 +139,17 @@ export async function connect<U extends string | URL>(
   const { timeout = 30_000, clock = systemClock, signal, network } = options;
   if (!(timeout > 0)) throw new RangeError(`Cannot connect: timeout must be above 0, got ${timeout}`);
   signal?.throwIfAborted();
-  const dial = dialerOf(place, options);
-  const late = new AbortController();
-  const timer = clock.after(timeout, () => late.abort(new TimeoutError(timeout)), { ref: true });
-  const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+  checkNetworkOptions(options);
+  const patient = dialerOf(place, options);
+  // After a loss the pipe's own patience counts.
+  const once = dialerOf(place, { ...options, retry: false });
+  const dial: Dialer = ({ signal }) => inTime(once, timeout, clock, signal);
   try {
-    const link = await orGone(dial({ signal: either }), either);
+    const link = await inTime(patient, timeout, clock, signal);
     return makePipe(link, options, { dial }) as unknown as PipeOf<U>;
   } catch (error) {
     signal?.throwIfAborted();
     throw failedError(place, error, { operation: "connect", network: network?.state });
-  } finally {
-    timer.cancel();
   }
 }
 
@@ -173,6 +174,22 @@ export function dialerOf(place: PipeUrl, options: ConnectOptions): Dialer {
     ...(network && !near ? { network } : {}),
   });
   return ({ signal }) => policy.execute((attempt) => dial({ signal: attempt.signal }), { signal });
+}
+
+async function inTime(
+  dial: Dialer,
+  timeout: number,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<Link> {
+  const late = new AbortController();
+  const timer = clock.after(timeout, () => late.abort(new TimeoutError(timeout)), { ref: true });
+  const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+  try {
+    return await orGone(dial({ signal: either }), either);
+  } finally {
+    timer.cancel();
+  }
 }
 
 /** Waits for a link; one that comes after the signal is ended, and nobody waits for it. */

@@ -3,9 +3,11 @@
 import type { NetworkView } from "../internal/network_view.ts";
 import { parsePipeUrl } from "./address.ts";
 import type { PipeOptions } from "./_base_pipe.ts";
+import { checkNetworkOptions } from "./_network_keeper.ts";
 import type { PipeOf } from "./pipe.ts";
 import { PipeListener, type PipeServer } from "./server.ts";
 import type { PipeTransport } from "./_transport.ts";
+import type { UdpListenOptions } from "./udp_options.ts";
 
 /** How a server proves who it is. */
 export interface PipeServerTlsOptions {
@@ -74,6 +76,8 @@ export interface ListenOptions extends PipeOptions {
    * @default {10_000}
    */
   readonly handshakeTimeout?: number;
+  /** What `udp:` can be told besides. */
+  readonly udp?: UdpListenOptions;
   /** Further ways to carry pipes. They come before the built-in ones. */
   readonly transports?: readonly PipeTransport[];
 }
@@ -82,7 +86,7 @@ export interface ListenOptions extends PipeOptions {
  * Listens on a URL: `tcp://host:port`, `tls://host:port`, `unix:/path`, `memory:name`. Port 0 is any that is free; a missing
  * host, as in `tcp://:8080`, is everywhere, in both families.
  *
- * A connection is accepted when somebody asks for the next pipe, so who is slow holds back those who come, and not the memory.
+ * No more than a few connections are accepted ahead of who asks for pipes: who is slow holds back those who come.
  * The listening survives a process without descriptors, connections that are broken off and, with `network`, addresses that
  * come and go. A Unix socket that a dead server has left behind is replaced.
  *
@@ -115,6 +119,7 @@ export async function listen<U extends string | URL>(
   options: ListenOptions = {},
 ): Promise<PipeServer<PipeOf<U>>> {
   const place = parsePipeUrl(url, "listen");
+  checkNetworkOptions(options);
   options.signal?.throwIfAborted();
   return await PipeListener.start<PipeOf<U>>(place, options);
 }

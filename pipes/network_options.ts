@@ -1,7 +1,7 @@
 /** What a pipe does when its network changes, or its connection is lost. */
 
 import type { RetryOptions } from "../recover/retry.ts";
-import type { Pipe, PipeAddressLostEvent, PipeNetworkEvent } from "./pipe.ts";
+import type { Pipe, PipeAddressLostEvent, PipeEventOf, PipeNetworkEvent } from "./pipe.ts";
 
 /**
  * What a pipe does: goes on (`keep`), goes on over a new connection (`reconnect`), or ends with an error (`close`). A pipe
@@ -16,7 +16,9 @@ export type PathEvent = PipeNetworkEvent | PipeAddressLostEvent;
  * What a pipe does after an event: always the same, or what a function says, called after the handlers of the event. Where it
  * says nothing, or throws, the default counts.
  */
-export type NetworkPolicy = NetworkReaction | ((event: PathEvent, pipe: Pipe) => NetworkReaction | void);
+export type NetworkPolicy<T extends PathEvent["type"] = PathEvent["type"]> =
+  | NetworkReaction
+  | ((event: PipeEventOf<T>, pipe: Pipe) => NetworkReaction | void);
 
 /** What a pipe does after each event of its own path. */
 export interface NetworkPolicies {
@@ -26,43 +28,43 @@ export interface NetworkPolicies {
    *
    * @default `"reconnect"` where the pipe can and messages stay whole or `reconnect` was asked for; else `"close"`
    */
-  readonly addresslost?: NetworkPolicy;
+  readonly addresslost?: NetworkPolicy<"addresslost">;
   /**
    * There is no way to the public network any more.
    *
    * @default {"keep"}
    */
-  readonly offline?: NetworkPolicy;
+  readonly offline?: NetworkPolicy<"offline">;
   /**
    * There is a way to the public network again.
    *
    * @default {"keep"}
    */
-  readonly online?: NetworkPolicy;
+  readonly online?: NetworkPolicy<"online">;
   /**
    * The gateway is another one.
    *
    * @default {"keep"}
    */
-  readonly gatewaychange?: NetworkPolicy;
+  readonly gatewaychange?: NetworkPolicy<"gatewaychange">;
   /**
    * The default route leads through another interface.
    *
    * @default {"keep"}
    */
-  readonly defaultinterfacechange?: NetworkPolicy;
+  readonly defaultinterfacechange?: NetworkPolicy<"defaultinterfacechange">;
   /**
    * The interface that the pipe uses got or lost an address, or the pipe's own one changed its kind.
    *
    * @default {"keep"}
    */
-  readonly addresschange?: NetworkPolicy;
+  readonly addresschange?: NetworkPolicy<"addresschange">;
   /**
    * The machine woke from sleep.
    *
    * @default {"keep"}
    */
-  readonly wake?: NetworkPolicy;
+  readonly wake?: NetworkPolicy<"wake">;
 }
 
 /** How a pipe finds out that nobody is at the other end any more, although no error says so. */
