@@ -140,8 +140,6 @@ export interface DialResult<
 /** What worked, for all who bring no memory of their own. */
 const shared = dialMemory();
 
-const NEVER = new AbortController().signal;
-
 /**
  * Connects to a host by TLS, as {@linkcode dial} does without.
  *
@@ -202,7 +200,7 @@ export function dial<T = undefined>(
 export function dial<T = undefined>(target: DialTarget, options?: DialOptions<T>): Promise<DialResult<T>>;
 export async function dial<T>(target: DialTarget, options: DialOptions<T> = {}): Promise<DialResult<T>> {
   const plan = planOf(parseTarget(target), options);
-  const { signal = NEVER, retry } = options;
+  const { signal = new AbortController().signal, retry } = options;
   const dialled = retry
     ? await retry.execute((attempt) => dialOnce(plan, attempt.signal), { signal })
     : await dialOnce(plan, signal);

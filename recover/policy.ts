@@ -33,9 +33,6 @@ export interface Policy {
   execute<T>(work: (attempt: Attempt) => T | PromiseLike<T>, options?: ExecuteOptions): Promise<T>;
 }
 
-/** A signal that nobody can abort, for those who gave none. */
-const NEVER = new AbortController().signal;
-
 /**
  * Puts policies together; the first is outermost. `compose(retry(...), breaker(...), timeout(...))` gives each attempt a
  * time limit of its own, and lets the breaker see each attempt.
@@ -67,7 +64,7 @@ async function run<T>(
   work: (attempt: Attempt) => T | PromiseLike<T>,
   options: ExecuteOptions = {},
 ): Promise<T> {
-  const { signal = NEVER, attempt = 0 } = options;
+  const { signal = new AbortController().signal, attempt = 0 } = options;
   signal.throwIfAborted();
   return await work({ signal, attempt });
 }

@@ -143,9 +143,6 @@ export interface RetryPolicy extends Policy {
   wake(): void;
 }
 
-/** For those who gave no signal. */
-const NEVER = new AbortController().signal;
-
 /**
  * Makes a policy that runs a function again when it failed and another attempt makes sense.
  *
@@ -187,7 +184,7 @@ class Retry implements RetryPolicy {
 
   async execute<T>(
     work: (attempt: Attempt) => T | PromiseLike<T>,
-    { signal = NEVER }: ExecuteOptions = {},
+    { signal = new AbortController().signal }: ExecuteOptions = {},
   ): Promise<T> {
     signal.throwIfAborted();
     const { pacer, budget, listeners, clock } = this.#rules;

@@ -139,3 +139,19 @@ Deno.test("a call through all policies ends with the caller's reason at whatever
     { numRuns: scale(30), seed: seed() },
   );
 });
+
+Deno.test("each run without a signal gets one of its own, so that what work listens to does not pile up", async () => {
+  for (
+    const policy of [
+      compose(),
+      retry(),
+      breaker(),
+      limit({ concurrency: 1 }),
+      fallback(() => 0),
+      timeout(9),
+    ]
+  ) {
+    const signalOf = () => policy.execute(({ signal }) => signal);
+    assert(await signalOf() !== await signalOf());
+  }
+});
