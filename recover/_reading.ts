@@ -160,6 +160,6 @@ function readStatus(text: string): Reading | null {
 function readBareStatus(text: string): Reading | null {
   const [, digits] = /^\s*(?:HTTP(?:\/[\d.]{1,3})? )?([45]\d\d)\b/i.exec(text) ?? [];
   if (digits !== undefined) return { code: null, verdict: verdictOfStatus(Number(digits)) };
-  const [, close] = /^\s*(10[01]\d)\s*$/.exec(text) ?? [];
+  const [, close] = /^\s*(?:WebSocket\b[\w :]{0,32} )?(10[01]\d)\s*$/i.exec(text) ?? [];
   return close === undefined ? null : { code: null, verdict: verdictOfClose(Number(close), "") };
 }

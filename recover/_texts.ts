@@ -121,8 +121,11 @@ export const PHASE_TEXTS: readonly (readonly [RegExp, FailureOperation])[] = [
   [/tcp (connect|open|bind) error|tcp bind local error/, "connect"],
   [/client error \(Connect\)|failed to connect to WebSocket/, "handshake"],
   [/client error \(SendRequest\)|^fetch failed$/, "request"],
+  // What ends `Deno.serve`, whose class is `Http`.
+  [/\bHttp: Too many open files/, "accept"],
   // A pasted stack trace: "at Object.listen (ext:deno_net/01_net.js:1:7011)".
   [/\bat (?:async )?(?:\w+\.)?listen\w* \(ext:deno_net\//, "listen"],
+  [/\bat (?:async )?(?:\w+\.)?accept \(ext:deno_net\//, "accept"],
 ];
 
 /** System calls, as node's errors name them. */

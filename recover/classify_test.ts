@@ -274,7 +274,7 @@ const PASTED: readonly (readonly [text: string, scenario: string | null])[] = [
   ["connect ENOENT /run/a.sock", "unix-socket-stale"],
   ["connect ECONNREFUSED /run/a.sock", "unix-socket-stale"],
   ["send UNKNOWN 10.9.2.2:2001", "send-fails-for-now"],
-  ["Http: Too many open files", "files-exhausted"],
+  ["Http: Too many open files", "accept-files-exhausted"],
   ["EMFILE", "files-exhausted"],
   ["Permission denied (os error 13)", "route-prohibited"],
   ["TypeError: error reading a body from connection", "body-cut"],
@@ -292,6 +292,14 @@ const PASTED: readonly (readonly [text: string, scenario: string | null])[] = [
   ["TimeoutError: Signal timed out.", null],
   ["good morning", null],
   ["", null],
+  ["error: Uncaught (in promise) Http: Too many open files (os error 24)", "accept-files-exhausted"],
+  [
+    "error: Uncaught (in promise) Error: Too many open files (os error 24)\n" +
+    "    at async Listener.accept (ext:deno_net/01_net.js:1:4188)",
+    "accept-files-exhausted",
+  ],
+  ["Error: Too many open files (os error 24)", "files-exhausted"],
+  ["WebSocket closed: 1006", "websocket-lost"],
 ];
 
 Deno.test("classifyText() knows what a person pastes, on every system", () => {
