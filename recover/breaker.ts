@@ -52,7 +52,8 @@ export interface BreakerOptions {
    */
   readonly halfOpen?: number;
   /**
-   * The network. With it there is one breaker for each network, and failures while it is offline do not count.
+   * The network. With it there is one breaker for each network, and failures while it is offline (without a
+   * default route) do not count.
    *
    * @default {undefined}
    */

@@ -47,10 +47,11 @@ export interface RetryOptions {
    */
   readonly budget?: RetryBudget | undefined;
   /**
-   * The network: a watcher, or `browserNetwork()`. For what does not need a way to the public network, such as a server on
-   * this machine, leave it out.
+   * The network: a watcher, or `browserNetwork()`. Without a default route it counts as offline, so leave it out for what
+   * needs none: a server on this machine, or in a network without a router.
    *
-   * @default {undefined} Nothing is known of the network.
+   * @default {undefined} Nothing is known of the network; what only a change of it can help is tried again like anything
+   * else.
    */
   readonly network?: NetworkView | undefined;
   /**

@@ -106,6 +106,14 @@ Deno.test("retry() tries again without any wait once, then backs off", async () 
   assertEquals(t.times, [0, 0, 250]);
 });
 
+Deno.test("retry() that knows of no network backs off also after what only a change of it can help", async () => {
+  const t = setup([{ retry: "after-change" }, { ...OFFLINE }]);
+  const result = t.run();
+  await t.clock.tickAsync(1000);
+  assertEquals(await result, "attempt 2");
+  assertEquals(t.times, [0, 250, 750]);
+});
+
 Deno.test("retry() leaves the other end alone for as long as it asked, and a little more", async () => {
   const t = setup([{ retryAfter: 20_000 }, { retryAfter: 1e9 }, { retryAfter: 0 }]);
   const result = t.run();

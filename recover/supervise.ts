@@ -66,7 +66,7 @@ export interface SuperviseOptions {
    */
   readonly policy?: Policy;
   /**
-   * The network. With it the task is not started again while there is none, and at once when it is back.
+   * The network. With it the task is not started while there is no default route, and at once when it is back.
    *
    * @default {undefined}
    */
