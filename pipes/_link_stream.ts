@@ -8,8 +8,7 @@ import type { Link } from "./_link.ts";
 const [SMALL, LARGE] = [512, 64 * 1024];
 
 /**
- * Makes a stream, which owns the link: destroying it ends the link at once, and once both directions are closed so is the
- * link.
+ * Makes a stream, which owns the link: destroying it ends the link at once, unless all was written and our direction closed.
  *
  * @param link A link of bytes.
  */
@@ -35,11 +34,13 @@ export function linkStream(link: Link): Duplex {
       link.closeWrite().then(() => done(), done);
     },
     destroy(error, done) {
-      const { readableEnded, writableFinished } = stream;
-      if (error || !readableEnded || !writableFinished) {
+      if (error || !stream.writableFinished) {
         link.abort();
         done(error);
-      } else link.close().then(() => done(null), done);
+      } else {
+        // What was written last, for example why there will be no more, must not be lost by a reset.
+        link.close().then(() => done(null), done);
+      }
     },
   });
   return stream;

@@ -51,7 +51,7 @@ export async function openWs(
     opened.reject(signal.reason);
     stream.destroy();
   };
-  const failed = (error: Error): void => opened.reject(stream.errored ?? badAnswer(error));
+  const failed = (error: Error): void => opened.reject(badAnswer(error));
   signal.addEventListener("abort", aborted, { once: true });
   socket.once("open", () => opened.resolve());
   socket.once("unexpected-response", (_request, response) => {
@@ -84,18 +84,22 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
 
 /** An answer that is no WebSocket; {@linkcode classify} reads its status, and how long to wait. */
 function refusal({ statusCode: status = 0, headers: received }: IncomingMessage): Error {
+  const error = new Error(`Cannot open a WebSocket: the server answered with status ${status}`);
+  // A page, for example one to log in at, is fine by itself.
+  if (status < 300) return Object.assign(error, { code: BAD_ANSWER });
   const headers = new Headers();
   for (const name of ["retry-after", "date", "location", "www-authenticate", "proxy-authenticate"]) {
     const value = received[name];
     if (typeof value === "string") headers.set(name, value);
   }
-  const error = new Error(`Cannot open a WebSocket: the server answered with status ${status}`);
   return Object.assign(error, { status, headers });
 }
 
-/** What the library says of an answer has no code of its own. */
+/** What the library says of an answer has no name and no code of its own; what the system says has. */
 function badAnswer(error: Error): Error {
-  if ("code" in error) return error;
+  if ("code" in error || error.name !== "Error") return error;
   const why = `Cannot open a WebSocket: ${error.message}`;
-  return Object.assign(new Error(why, { cause: error }), { code: "ERR_INVALID_HTTP_RESPONSE" });
+  return Object.assign(new Error(why, { cause: error }), { code: BAD_ANSWER });
 }
+
+const BAD_ANSWER = "ERR_INVALID_HTTP_RESPONSE";
