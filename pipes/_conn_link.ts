@@ -69,14 +69,15 @@ class ConnLink implements Link {
     this.#owned = options.owned ?? true;
     this.#clock = options.clock ?? systemClock;
     this.#reset = options.reset;
-    if (localAddr.transport === "tcp" && remoteAddr.transport === "tcp") {
+    // A connection of TLS that began without has no word for its transport.
+    if ("hostname" in localAddr && "hostname" in remoteAddr) {
       this.transport = "handshake" in conn ? "tls" : "tcp";
       const transport = "handshake" in conn ? "tls" : "tcp";
       this.localAddress = hostAddress(transport, localAddr);
       this.remoteAddress = hostAddress(transport, remoteAddr);
     } else {
       this.transport = "unix";
-      const path = (addr: Deno.Addr): string => addr.transport === "unix" && addr.path ? addr.path : "";
+      const path = (addr: Deno.Addr): string => "path" in addr && addr.path ? addr.path : "";
       this.localAddress = { transport: "unix", path: path(localAddr) };
       this.remoteAddress = { transport: "unix", path: path(remoteAddr) || (options.path ?? "") };
     }

@@ -21,8 +21,10 @@ export interface StreamListener {
 export interface ConnListenerOptions extends ConnLinkOptions {
   /** Where it listens. */
   readonly address: PipeAddress;
+  /** What does the work, and why it is nothing better. */
+  readonly report?: NonNullable<LinkListener["report"]>;
   /** Done to each connection before anything else. */
-  readonly prepare?: (conn: StreamConn) => void;
+  readonly prepare?: (conn: StreamConn) => unknown;
   /** Done when it was closed. */
   readonly closed?: () => void | Promise<void>;
 }
@@ -34,6 +36,7 @@ export function connListener(listener: StreamListener, options: ConnListenerOpti
 
 class ConnListener implements LinkListener {
   readonly addresses: readonly PipeAddress[];
+  readonly report: NonNullable<LinkListener["report"]>;
   readonly #listener: StreamListener;
   readonly #options: ConnListenerOptions;
   #closing: Promise<void> | undefined;
@@ -42,6 +45,7 @@ class ConnListener implements LinkListener {
     this.#listener = listener;
     this.#options = options;
     this.addresses = [options.address];
+    this.report = options.report ?? { by: "native", note: null };
     // Whoever waits for a connection keeps the process alive; a listener does not.
     listener.unref();
   }

@@ -148,7 +148,7 @@ function delayObstacle(address: SocketAddress): string | null {
 
 /** Ends a connection by a reset, where the C library may be used for it. */
 function reset({ localAddr, remoteAddr }: StreamConn): boolean {
-  if (localAddr.transport !== "tcp" || remoteAddr.transport !== "tcp") return false;
+  if (!("hostname" in localAddr && "hostname" in remoteAddr)) return false;
   const need = libcNeed();
   if (Deno.build.os !== "linux" || wouldPrompt([need])) return false;
   try {

@@ -18,8 +18,9 @@ export interface PipeServerTlsOptions {
   /** The application protocols spoken (ALPN), best first. */
   readonly alpnProtocols?: readonly string[];
   /**
-   * What does the work: the runtime's own TLS, which is twice as fast and needs `--allow-ffi` for the C library, or else the
-   * first answer comes 40 ms late; or that of Node. {@linkcode PipeServer.report} says which it became.
+   * What does the work: the runtime's own TLS, which is faster and needs `--allow-ffi` for the C library, or else answers may
+   * come 40 ms late; or that of Node's part, which cannot tell an end that somebody has cut short from a regular one.
+   * {@linkcode PipeServer.report} says which it became.
    *
    * @default {"auto"} The runtime's own where it can be had without delay and without asking anybody.
    */

@@ -67,8 +67,8 @@ export type PipeServerEvent =
 /**
  * A server of pipes.
  *
- * Iterate it to get them; there is one reader at a time. A connection is accepted when the next pipe is asked for. A pipe
- * that was handed out belongs to whoever got it, and outlives the server.
+ * Iterate it to get them; there is one reader at a time. A few connections are accepted ahead of who asks for them, the others
+ * wait in the system's queue. A pipe that was handed out belongs to whoever got it, and outlives the server.
  */
 export interface PipeServer<P extends Pipe = Pipe> extends AsyncIterable<P>, AsyncDisposable {
   /** Where it listens now. */
@@ -105,6 +105,9 @@ export interface PipeServer<P extends Pipe = Pipe> extends AsyncIterable<P>, Asy
 
 /** How many handshakes may be under way at once. */
 const HANDSHAKES = 128;
+
+/** How many connections are accepted ahead of those who ask for them, so that their handshakes are done by then. */
+const AHEAD = 16;
 
 /** A connection, as the accept loop sees it. */
 class Arrival {
@@ -236,6 +239,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
         if (next) {
           // From now on it is somebody else's.
           const { pipe, arrival } = next;
+          this.#wake();
           arrival.cut = () => this.#cutting ? pipe.abort("the server is closed") : undefined;
           yield pipe as unknown as P;
         } else if (this.#failure) throw this.#failure.error;
@@ -295,9 +299,11 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
     });
   }
 
-  /** Accepts when somebody waits for a pipe, and no earlier. */
+  /** Accepts when somebody waits for a pipe, and a few ahead. */
   async #accept(): Promise<Arrival> {
-    while (!this.#stopped && (!this.#waiter || this.#handshakes >= HANDSHAKES)) await this.#changed.promise;
+    while (!this.#stopped && this.#ready.length + this.#handshakes >= (this.#waiter ? HANDSHAKES : AHEAD)) {
+      await this.#changed.promise;
+    }
     if (this.#stopped) throw new Deno.errors.Interrupted("the server is closed");
     return new Arrival(await this.#bindings.accept());
   }
