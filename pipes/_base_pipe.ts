@@ -29,6 +29,9 @@ import { PipeError } from "./pipe_error.ts";
 
 export type { PipeKeeper, PipeOptions } from "./_pipe_options.ts";
 
+/** Whose pending writes keep the process alive. */
+const SYSTEM: readonly Transport[] = ["tcp", "tls", "unix"];
+
 /** A pipe over a link. */
 export class BasePipe<T extends Transport = Transport, A extends PipeAddress = PipeAddress>
   implements PipeBase<T, A> {
@@ -118,13 +121,13 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     this.#checkWritable();
     const room = this.#carrier.outbound.send(data);
     if (room === undefined) return;
-    using _hold = holdProcess(this.#clock);
+    // A write of the system keeps the process alive by itself, and a timer would cost more than the message.
+    using _hold = SYSTEM.includes(this.transport) ? undefined : holdProcess(this.#clock);
     await (signal ? orAbort(room, signal) : room);
   }
 
-  async recv(options: RecvOptions = {}): Promise<Uint8Array<ArrayBuffer> | null> {
-    options.signal?.throwIfAborted();
-    return await this.#reader.recv(options);
+  recv(options: RecvOptions = {}): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#reader.recv(options);
   }
 
   get messages(): AsyncIterable<Uint8Array<ArrayBuffer>> {
@@ -225,7 +228,10 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     switch (news) {
       case "message":
         this.#keeper?.heard?.();
-        return this.prove(true);
+        this.prove(true);
+        // Where nobody reads, the loss behind the message would never be found, and what waits to be sent would wait for ever.
+        if (this.#writeLoss && this.#keeper?.mayReconnect) queueMicrotask(() => this.#unread());
+        return;
       case "ending":
         // The system tells an error once. Where the failed write has got it, what comes then looks like a clean end.
         if (this.#writeLoss && this.#writeLoss.failure?.code !== "EPIPE") this.#lost(this.#writeLoss);
@@ -284,6 +290,10 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     else this.#carrier.outbound.fail(loss);
     if (this.#remoteEnded || this.#reader.blocked) this.#lost(loss);
     else this.#reader.fetch();
+  }
+
+  #unread(): void {
+    if (this.#writeLoss && this.#reader.blocked) this.#lost(this.#writeLoss);
   }
 
   #lost(error: PipeError): void {

@@ -39,10 +39,12 @@ export class Inbound {
   /**
    * Gives the next message. A call that is not waited for any more is not lost: the next one goes on with its read.
    *
+   * @param into Where bytes may be put if they are read now; not where messages are taken out of them, which may be kept.
    * @returns The message, or `null` at the end.
    * @throws What the link threw, or the decoder.
    */
-  async next(): Promise<Packet | null> {
+  async next(into?: Uint8Array<ArrayBuffer>): Promise<Packet | null> {
+    let lent = this.#decoder || into?.length === 0 ? undefined : into;
     while (true) {
       const data = this.#ready[this.#at];
       if (data) {
@@ -58,8 +60,10 @@ export class Inbound {
       }
       if (this.#ended) return null;
       const link = this.#link;
-      this.#reading ??= link.read(new Uint8Array(link.unit === "bytes" ? this.#size : LARGE));
+      this.#reading ??= link.read(lent ?? new Uint8Array(link.unit === "bytes" ? this.#size : LARGE));
       const reading = this.#reading;
+      // Whoever has lent it may have it back when there is another link.
+      lent = undefined;
       let chunk: Uint8Array<ArrayBuffer> | null;
       try {
         chunk = await reading;
@@ -78,7 +82,7 @@ export class Inbound {
         continue;
       }
       this.bytes += chunk.length;
-      if (link.unit === "bytes") chunk = this.#fit(chunk);
+      if (link.unit === "bytes") chunk = this.#fit(chunk, into);
       if (!this.#decoder) return { data: chunk, from: this.#from };
       this.#ready = [...this.#decoder.push(chunk)];
     }
@@ -120,10 +124,10 @@ export class Inbound {
   }
 
   /** Grows and shrinks the buffer with what comes, and lets no small message hold a large buffer. */
-  #fit(chunk: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  #fit(chunk: Uint8Array<ArrayBuffer>, lent: Uint8Array | undefined): Uint8Array<ArrayBuffer> {
     const { length } = chunk;
     if (length === this.#size) this.#size = Math.min(LARGE, this.#size * 8);
     else if (length <= SMALL) this.#size = SMALL;
-    return length * 4 < chunk.buffer.byteLength ? chunk.slice() : chunk;
+    return length * 4 < chunk.buffer.byteLength && chunk.buffer !== lent?.buffer ? chunk.slice() : chunk;
   }
 }

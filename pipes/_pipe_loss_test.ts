@@ -29,6 +29,27 @@ function refusing(error: Error, ...chunks: readonly string[]): Link {
   };
 }
 
+/** The same link, but that it fills the buffer that it is given, as those of the system do. */
+function filled(link: Link): Link {
+  return {
+    transport: "memory",
+    unit: "bytes",
+    halfClose: true,
+    localAddress: link.localAddress,
+    remoteAddress: link.remoteAddress,
+    async read(buffer) {
+      const chunk = await link.read(buffer);
+      if (!chunk) return null;
+      buffer.set(chunk);
+      return buffer.subarray(0, chunk.length);
+    },
+    write: (data) => link.write(data),
+    closeWrite: () => link.closeWrite(),
+    close: () => link.close(),
+    abort: () => link.abort(),
+  };
+}
+
 const reset = new Deno.errors.ConnectionReset("Connection reset by peer (os error 104)");
 const broken = new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
 
@@ -92,4 +113,45 @@ Deno.test("a read that our own closing breaks off is no failure, however long cl
   await reading;
   assertEquals(pipe.state.type, "closed");
   await pipe.closed;
+});
+
+Deno.test("whoever sends and reads nothing hears of a loss behind a message, also where there may be another connection", async () => {
+  const pipe = new BasePipe(refusing(reset, "last words"), {}, {
+    mayReconnect: true,
+    lost: () => undefined,
+    ended: () => {},
+  });
+  await pipe.send("x");
+  const error = await assertRejects(() => pipe.flush(), PipeError);
+  assertEquals([error.code, error.failure?.kind], ["lost", "reset"]);
+  assertEquals(await pipe.recv(), new TextEncoder().encode("last words"));
+  await assertRejects(() => pipe.recv(), PipeError);
+});
+
+Deno.test("recv() puts bytes where it was told to, while nobody else has asked for them", async () => {
+  const [near, far] = memoryLinks("test");
+  const [mine, other] = [new Uint8Array(8), new Uint8Array(8)];
+  const pipe = new BasePipe(filled(near));
+  await far.write(new Uint8Array([1, 2]));
+  const first = await pipe.recv({ into: mine });
+  assertEquals([first?.buffer === mine.buffer, first], [true, new Uint8Array([1, 2])]);
+  // Read ahead, before anybody asks: that must not touch what was handed out.
+  pipe.closed.catch(() => {});
+  await far.write(new Uint8Array([3]));
+  const second = await pipe.recv({ into: other });
+  assertEquals([second, first], [new Uint8Array([3]), new Uint8Array([1, 2])]);
+  await far.write(new Uint8Array([4]));
+  assertEquals(await pipe.recv({ into: new Uint8Array() }), new Uint8Array([4]));
+  await pipe.close();
+});
+
+Deno.test("messages that are taken out of a stream never lie where recv() was told to", async () => {
+  const [near, far] = memoryLinks("test");
+  const pipe = new BasePipe(filled(near), { framing: lengthPrefix({ bytes: 1 }) });
+  await far.write(new Uint8Array([1, 7, 1, 8]));
+  const into = new Uint8Array(8);
+  assertEquals(await pipe.recv({ into }), new Uint8Array([7]));
+  assertEquals(await pipe.recv({ into }), new Uint8Array([8]));
+  assertEquals(into, new Uint8Array(8));
+  await pipe.close();
 });

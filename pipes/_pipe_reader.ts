@@ -74,9 +74,10 @@ export class PipeReader {
 
   /** See {@linkcode PipeBase.recv}. */
   async recv(options: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
+    options.signal?.throwIfAborted();
     using _reader = this.#lock("recv()");
     const limited = options.signal || options.timeout !== undefined;
-    const packet = await (limited ? this.#receiveWithin(options) : this.#receive());
+    const packet = await (limited ? this.#receiveWithin(options) : this.#receive(options.into));
     return packet && packet.data;
   }
 
@@ -136,15 +137,15 @@ export class PipeReader {
   }
 
   /** Reads one message, if nobody does; so an end or a failure shows although nobody wants a message. */
-  fetch(): void {
+  fetch(into?: Uint8Array<ArrayBuffer>): void {
     if (this.#fetching || this.#stash || this.#over) return;
     this.#fetching = true;
-    this.#inbound.next().then((packet) => this.#fetched(packet), (error) => {
+    this.#inbound.next(into).then((packet) => this.#fetched(packet), (error) => {
       this.#fetching = false;
       if (this.#over) return;
       this.#options.tell("broken", error);
-      // Where there will be another link, this waits for it.
-      this.fetch();
+      // Where there will be another link, this waits for it; one that is being closed has nothing more to say.
+      if (this.#inbound.suspended) this.fetch();
     });
   }
 
@@ -189,7 +190,7 @@ export class PipeReader {
   }
 
   /** The next message for whoever reads; keeps the process alive meanwhile. */
-  #receive(): Promise<Packet | null> {
+  #receive(into?: Uint8Array<ArrayBuffer>): Promise<Packet | null> {
     const stash = this.#stash;
     if (stash) {
       if ("error" in stash) return Promise.reject(stash.error);
@@ -203,11 +204,11 @@ export class PipeReader {
     }
     return new Promise<Packet | null>((resolve, reject) => {
       this.#waiter = { resolve: (packet) => resolve(this.#count(packet)), reject };
-      this.fetch();
+      this.fetch(into);
     });
   }
 
-  async #receiveWithin({ signal, timeout }: RecvOptions): Promise<Packet | null> {
+  async #receiveWithin({ signal, timeout, into }: RecvOptions): Promise<Packet | null> {
     const limit = Promise.withResolvers<never>();
     const timer = timeout === undefined ? undefined : this.#options.clock.after(timeout, () => {
       const why = `nothing came within ${timeout} ms`;
@@ -216,7 +217,7 @@ export class PipeReader {
     const aborted = (): void => limit.reject(signal?.reason);
     signal?.addEventListener("abort", aborted, { once: true });
     try {
-      return await Promise.race([this.#receive(), limit.promise]);
+      return await Promise.race([this.#receive(into), limit.promise]);
     } finally {
       timer?.cancel();
       signal?.removeEventListener("abort", aborted);

@@ -29,6 +29,13 @@ export interface RecvOptions {
   readonly signal?: AbortSignal | undefined;
   /** After how many milliseconds it rejects with a {@linkcode PipeError} of code `"timeout"`. */
   readonly timeout?: number;
+  /**
+   * Memory that bytes of a stream may be read into, so that none has to be made; the message is a part of it then. Not to be
+   * touched before the call is settled; after one that was called off, not before the next message has come.
+   *
+   * @default {undefined} Each message has memory of its own.
+   */
+  readonly into?: Uint8Array<ArrayBuffer>;
 }
 
 /** Which messages a subscription gets: those whose text matches, those that a function picks, those of one sender. */
