@@ -34,8 +34,8 @@ export interface RunningCode extends AsyncDisposable {
   readonly pid: number;
   /** Resolves when it has ended. */
   readonly result: Promise<CodeResult>;
-  /** Resolves when that text stands in its standard output; rejects when it ends without. */
-  said(text: string): Promise<void>;
+  /** Resolves with what matches, when it stands in its standard output; rejects when it ends without. */
+  said(wanted: string | RegExp): Promise<readonly string[]>;
   /** Sends it a signal. */
   kill(signal: Deno.Signal): void;
 }
@@ -82,9 +82,12 @@ export function startCode(code: string, options: CodeOptions = {}): RunningCode 
   return {
     pid: child.pid,
     result,
-    async said(text) {
-      while (!output.stdout.includes(text)) {
-        if (over) throw new Error(`The code never said "${text}" but:\n${output.stdout}${output.stderr}`);
+    async said(wanted) {
+      while (true) {
+        const { stdout, stderr } = output;
+        const match = typeof wanted === "string" ? stdout.includes(wanted) && [wanted] : wanted.exec(stdout);
+        if (match) return match;
+        if (over) throw new Error(`The code never said "${wanted}" but:\n${stdout}${stderr}`);
         await changed.promise;
       }
     },

@@ -176,6 +176,11 @@ export const TESTS: Readonly<Partial<Record<ScenarioId, ScenarioTest>>> = {
     name:
       "tls-first-round-trip: the first exchange is slow, over a connection by dial() it is as fast as the next",
   },
+  "packet-loss": {
+    file: "tests/netns/failures_loss_test.ts",
+    name:
+      "packet-loss: one packet in fifteen makes exchanges wait for a fifth of a second, hedge() hides most of it",
+  },
   "one-way-loss": {
     file: "tests/netns/failures_silence_test.ts",
     name:
