@@ -2,7 +2,8 @@
 
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
-import { checkFunction, checkNumber } from "./_check.ts";
+import { checkNumber } from "./_check.ts";
+import { checkBackoff, checkFunctions, checkNetwork } from "./_check_shape.ts";
 import type { CircuitRules } from "./_circuit.ts";
 import { consecutiveTally, ratioTally, type Tally } from "./_tally.ts";
 import { type Backoff, constant, exponential } from "./backoff.ts";
@@ -32,9 +33,8 @@ export function breakerRules(options: BreakerOptions): BreakerRules {
   const { counts = isTheirs, random = Math.random } = options;
   checkNumber(MAKE, "halfOpen", halfOpen, { from: 1, whole: true });
   checkNumber(MAKE, "remember", remember, { from: 1, whole: true });
-  for (const [name, value] of Object.entries({ key, counts, classify, random })) {
-    if (value !== undefined) checkFunction(MAKE, name, value);
-  }
+  checkFunctions(MAKE, { key, counts, classify, random });
+  checkNetwork(MAKE, network);
   const tally = tallyOf(options);
   const coolDown = backoffOf(options.coolDown);
   const remembersSuccess = options.ratio !== undefined;
@@ -76,7 +76,10 @@ function tallyOf({ consecutive, ratio, samples, window }: BreakerOptions): () =>
 
 function backoffOf(coolDown: number | Backoff | undefined): Backoff {
   if (coolDown === undefined) return exponential({ initial: 5000, max: 60_000, jitter: "equal" });
-  if (typeof coolDown === "object") return coolDown;
+  if (typeof coolDown === "object") {
+    checkBackoff(MAKE, "coolDown", coolDown);
+    return coolDown;
+  }
   return constant(checkNumber(MAKE, "coolDown", coolDown, { above: true }));
 }
 

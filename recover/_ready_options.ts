@@ -1,6 +1,8 @@
 /** The options of the readiness gate, checked. */
 
+import type { NetworkView } from "../internal/network_view.ts";
 import { checkNumber, shown } from "./_check.ts";
+import { checkFunctions, checkNetwork } from "./_check_shape.ts";
 import type { ReadyTarget } from "./_ready_tools.ts";
 import type { PortalProbe, ReadyOptions } from "./ready.ts";
 
@@ -19,12 +21,15 @@ export interface Checked {
 const OPERATION = "wait for readiness";
 
 /**
- * Checks options.
+ * Checks options, and the network that stands before them.
  *
  * @throws {TypeError} When one is not what it should be.
  * @throws {RangeError} When a number is out of range.
  */
-export function check({ family, limit = 3000, timeout = Infinity, target, portal }: ReadyOptions): Checked {
+export function check(network: NetworkView | undefined, options: ReadyOptions): Checked {
+  const { family, limit = 3000, timeout = Infinity, target, portal, probe } = options;
+  checkNetwork(OPERATION, network);
+  checkFunctions(OPERATION, { probe });
   if (family !== undefined && family !== 4 && family !== 6) {
     throw new TypeError(`Cannot ${OPERATION}: family must be 4 or 6, got ${shown(family)}`);
   }

@@ -27,8 +27,9 @@ export interface ParsedTarget {
  * @throws {RangeError} When its port is none.
  */
 export function parseTarget(target: DialTarget): ParsedTarget {
+  if (typeof target !== "string" && typeof target?.hostname !== "string") throw notATarget(target);
   const { hostname, port } = typeof target === "string" ? split(target) : target;
-  const name = typeof hostname === "string" ? hostname.replace(/^\[(.*)\]$/, "$1") : "";
+  const name = hostname.replace(/^\[(.*)\]$/, "$1");
   if (!/^[^\s[\]/@]+$/.test(name) || name.length > 255) {
     throw new TypeError(`Cannot dial: a host name or IP address is needed, got ${JSON.stringify(hostname)}`);
   }
@@ -50,7 +51,13 @@ export function parseTarget(target: DialTarget): ParsedTarget {
 function split(target: string): { hostname: string; port: number } {
   const [, hostname, port] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(target) ?? [];
   if (hostname !== undefined) return { hostname, port: Number(port) };
-  throw new TypeError(
-    `Cannot dial: the target must be "host:port" or "[address]:port", got ${JSON.stringify(target)}`,
+  throw notATarget(target);
+}
+
+function notATarget(target: unknown): TypeError {
+  return new TypeError(
+    `Cannot dial: the target must be "host:port", "[address]:port" or { hostname, port }, got ${
+      JSON.stringify(target)
+    }`,
   );
 }

@@ -4,7 +4,8 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
 import type { AcceptLoopEvent } from "./accept_loop_event.ts";
 import { isAborted, isExhausted } from "./_accept_error.ts";
-import { checkNumber, checkWord } from "./_check.ts";
+import { checkFunction, checkNumber, checkWord } from "./_check.ts";
+import { checkFunctions } from "./_check_shape.ts";
 import { type AcceptedConnection, closeQuietly, Connections } from "./_connections.ts";
 import { Listeners } from "./_listeners.ts";
 
@@ -310,14 +311,17 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
   }
 }
 
-function checkOptions({ length }: { readonly length: number }, options: AcceptLoopOptions): void {
+function checkOptions(handler: unknown, options: AcceptLoopOptions): void {
   const { maxConnections = Infinity, maxPerAddress = Infinity, firstMessageDeadline = Infinity } = options;
   const operation = "accept connections";
+  checkFunction(operation, "handler", handler);
+  checkFunctions(operation, { onError: options.onError });
   for (const [name, value] of Object.entries({ maxConnections, maxPerAddress })) {
     if (value !== Infinity) checkNumber(operation, name, value, { from: 1, whole: true });
   }
   if (firstMessageDeadline !== Infinity) {
     checkNumber(operation, "firstMessageDeadline", firstMessageDeadline);
+    const { length } = handler as (...args: unknown[]) => unknown;
     if (length < 2) {
       const why =
         "with firstMessageDeadline the handler must take a second parameter and call its established()";

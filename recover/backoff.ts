@@ -1,6 +1,7 @@
 /** Back-off as pure data: how long to wait before the next attempt, and how chance spreads it. */
 
 import { backoffDelay } from "../internal/backoff.ts";
+import { checkFunction, checkWord } from "./_check.ts";
 
 /**
  * How chance changes a wait of `d` milliseconds: `full` takes 0 to `d`, `equal` takes `d / 2` to `d`, `none` takes `d`.
@@ -106,6 +107,8 @@ export interface LinearOptions {
   readonly jitter?: BackoffJitter;
 }
 
+const JITTERS: readonly BackoffJitter[] = ["full", "equal", "none"];
+
 /**
  * Waits that double each time, with full jitter unless told otherwise.
  *
@@ -124,6 +127,7 @@ export interface LinearOptions {
  */
 export function exponential(options: ExponentialOptions = {}): Backoff {
   const { initial = 250, max = 15_000, factor = 2, jitter = "full" } = options;
+  checkWord("back off", "jitter", jitter, [...JITTERS, "decorrelated"]);
   backoffDelay(0, { initial, max, factor });
   return { type: "exponential", initial, max, factor, jitter };
 }
@@ -147,6 +151,7 @@ export function exponential(options: ExponentialOptions = {}): Backoff {
 export function linear(options: LinearOptions = {}): Backoff {
   const { initial = 250, step = 250, max = 15_000, jitter = "full" } = options;
   check({ initial, step, max });
+  checkWord("back off", "jitter", jitter, JITTERS);
   return { type: "linear", initial, step, max, jitter };
 }
 
@@ -168,6 +173,7 @@ export function linear(options: LinearOptions = {}): Backoff {
  */
 export function constant(delay: number, jitter: BackoffJitter = "none"): Backoff {
   check({ delay });
+  checkWord("back off", "jitter", jitter, JITTERS);
   return { type: "constant", delay, jitter };
 }
 
@@ -187,6 +193,7 @@ export function constant(delay: number, jitter: BackoffJitter = "none"): Backoff
  * ```
  */
 export function custom(delay: (attempt: number, previous: number) => number): Backoff {
+  checkFunction("back off", "delay", delay);
   return { type: "custom", delay };
 }
 

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { familyOf } from "./_address_sort.ts";
 import { checkNumber, checkWord } from "./_check.ts";
+import { checkFunctions, checkNetwork, checkPolicy } from "./_check_shape.ts";
 import type { ProofOptions } from "./_connect.ts";
 import { dialOnce, type DialPlan } from "./_dial_once.ts";
 import type { DialResolver } from "./_gather.ts";
@@ -217,6 +218,9 @@ function planOf<T>(target: ParsedTarget, options: DialOptions<T>): DialPlan<T> {
   checkNumber("dial", "attemptTimeout", attemptTimeout, { above: true });
   checkNumber("dial", "resolutionDelay", resolutionDelay);
   checkNumber("dial", "resolveTimeout", resolveTimeout, { above: true });
+  checkFunctions("dial", { proof, resolver });
+  checkNetwork("dial", network);
+  if (options.retry !== undefined) checkPolicy("dial", "retry", options.retry);
   if (family !== undefined && family !== 4 && family !== 6) {
     throw new TypeError(`Cannot dial: family must be 4 or 6, got ${JSON.stringify(family)}`);
   }

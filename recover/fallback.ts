@@ -1,6 +1,7 @@
 /** Something else in place of a failure. */
 
 import { checkFunction } from "./_check.ts";
+import { checkFunctions } from "./_check_shape.ts";
 import { Listeners } from "./_listeners.ts";
 import { classify as defaultClassify } from "./classify.ts";
 import type { Failure } from "./failure.ts";
@@ -69,9 +70,8 @@ export function fallback(
   options: FallbackOptions = {},
 ): FallbackPolicy {
   const { when = () => true, classify = defaultClassify } = options;
-  for (const [name, value] of Object.entries({ substitute, when, classify })) {
-    checkFunction("make a fallback", name, value);
-  }
+  checkFunction("make a fallback", "substitute", substitute);
+  checkFunctions("make a fallback", { when, classify });
   const listeners = new Listeners<FallbackEvent>();
   return {
     async execute<T>(

@@ -4,6 +4,7 @@ import type { Clock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { Beat } from "./_beat.ts";
 import { checkFunction, checkNumber, shown } from "./_check.ts";
+import { checkFunctions, checkNetwork } from "./_check_shape.ts";
 import { isIp } from "./_local_address.ts";
 import type { Failure } from "./failure.ts";
 import type { HeartbeatEvent, HeartbeatStatus } from "./heartbeat_event.ts";
@@ -114,7 +115,9 @@ export function heartbeat(options: HeartbeatOptions): Heartbeat {
   checkFunction(WATCH, "ping", ping);
   checkNumber(WATCH, "interval", interval, { above: true });
   if (timeout !== undefined) checkNumber(WATCH, "timeout", timeout, { above: true });
-  if (localAddress !== undefined && !isIp(localAddress)) {
+  checkFunctions(WATCH, { classify: options.classify });
+  checkNetwork(WATCH, options.network);
+  if (localAddress !== undefined && !(typeof localAddress === "string" && isIp(localAddress))) {
     throw new TypeError(`Cannot ${WATCH}: localAddress must be an IP address, got ${shown(localAddress)}`);
   }
   return new Beat(options, interval);

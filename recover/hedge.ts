@@ -2,7 +2,8 @@
 
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
 import { logUncaught } from "../internal/log.ts";
-import { checkFunction, checkNumber, shown } from "./_check.ts";
+import { checkNumber, shown } from "./_check.ts";
+import { checkBudget, checkFunctions } from "./_check_shape.ts";
 import { Listeners } from "./_listeners.ts";
 import { Samples } from "./_samples.ts";
 import type { RetryBudget } from "./budget.ts";
@@ -127,7 +128,8 @@ export function hedge(options: HedgeOptions): HedgePolicy {
   }
   checkNumber(MAKE, "initialDelay", initialDelay);
   checkNumber(MAKE, "maxHedges", maxHedges, { from: 1, whole: true });
-  for (const [name, value] of Object.entries({ discard, classify })) checkFunction(MAKE, name, value);
+  checkFunctions(MAKE, { discard, classify });
+  checkBudget(MAKE, budget);
   const listeners = new Listeners<HedgeEvent>();
   const pace = paceOf(delay, initialDelay);
   const rules: Rules = { pace, maxHedges, budget, deposit, discard, classify, clock, listeners };

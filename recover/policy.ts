@@ -1,5 +1,7 @@
 /** Policies are values with one `execute`; putting them together gives another one. */
 
+import { checkPolicy } from "./_check_shape.ts";
+
 /** What a policy tells the function that it runs. */
 export interface Attempt {
   /** Ends the attempt: the caller gave up, or the policy did. */
@@ -39,6 +41,7 @@ export interface Policy {
  *
  * @param policies The policies, from the outside in; none at all just runs the function.
  * @returns A policy that runs a function under all of them.
+ * @throws {TypeError} When one of them is no policy.
  *
  * @example
  * ```ts
@@ -50,10 +53,14 @@ export interface Policy {
  * ```
  */
 export function compose(...policies: readonly Policy[]): Policy {
-  const [outer, ...inner] = policies;
+  for (const [i, policy] of policies.entries()) checkPolicy("compose", `policy ${i + 1}`, policy);
+  return nested(policies);
+}
+
+function nested([outer, ...inner]: readonly Policy[]): Policy {
   if (outer === undefined) return { execute: run };
   if (inner.length === 0) return outer;
-  const rest = compose(...inner);
+  const rest = nested(inner);
   return {
     execute: (work, options) => outer.execute((attempt) => rest.execute(work, attempt), options),
   };

@@ -163,7 +163,7 @@ export async function ready(
   network: NetworkView | undefined,
   options: ReadyOptions = {},
 ): Promise<ReadyReport> {
-  const { limit, timeout, target, portal } = check(options);
+  const { limit, timeout, target, portal } = check(network, options);
   const { family, signal, probe, clock = systemClock } = options;
   signal?.throwIfAborted();
   const began = clock.monotonic();
@@ -235,7 +235,7 @@ export function readyGate(
   network: NetworkView,
   options: ReadyGateOptions = {},
 ): (signal: AbortSignal) => Promise<void> {
-  check(options);
+  check(network, options);
   const { onReport, ...rest } = options;
   rememberResolver(network);
   let running: Pass | undefined;

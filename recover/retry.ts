@@ -5,13 +5,14 @@ import type { EventOf } from "../internal/events.ts";
 import type { Logger } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { checkNumber } from "./_check.ts";
+import { checkBackoff, checkBudget, checkFunctions, checkNetwork } from "./_check_shape.ts";
 import { LONGEST_REQUEST } from "./_leave_alone.ts";
 import { Listeners } from "./_listeners.ts";
 import { Pacer } from "./_pacer.ts";
 import { type RetryRules, RetryRun } from "./_retry_run.ts";
 import { type Backoff, exponential } from "./backoff.ts";
 import type { RetryBudget } from "./budget.ts";
-import { classify, type ClassifyContext } from "./classify.ts";
+import { classify as knownFailure, type ClassifyContext } from "./classify.ts";
 import type { Failure, FailureOperation } from "./failure.ts";
 import type { Attempt, ExecuteOptions, Policy } from "./policy.ts";
 import type { RetryEvent } from "./retry_event.ts";
@@ -157,6 +158,7 @@ export interface RetryPolicy extends Policy {
  *
  * @param options How often, how long, and what to know.
  * @returns The policy; any number of runs may share it.
+ * @throws {TypeError} When an option is not what it should be.
  * @throws {RangeError} When a number makes no sense.
  *
  * @example
@@ -211,16 +213,21 @@ class Retry implements RetryPolicy {
   }
 }
 
+const MAKE = "make a retry";
+
 function rulesOf(options: RetryOptions): RetryRules {
   const { maxAttempts = 5, deadline = Infinity, maxRetryAfter = LONGEST_REQUEST, wakeSpread = 200 } = options;
   const { gateLimit = 3000, safetyPoll = 30_000, random = Math.random, clock = systemClock } = options;
-  const check = (name: string, value: number, range = {}): void =>
-    void checkNumber("make a retry", name, value, range);
+  const check = (name: string, value: number, range = {}): void => void checkNumber(MAKE, name, value, range);
   if (maxAttempts !== Infinity) check("maxAttempts", maxAttempts, { from: 1, whole: true });
   if (deadline !== Infinity) check("deadline", deadline);
   for (const [name, value] of Object.entries({ maxRetryAfter, wakeSpread, gateLimit })) check(name, value);
   check("safetyPoll", safetyPoll, { above: true });
-  const { network, ready, logger, operation, budget, retryIf } = options;
+  const { network, ready, logger, operation, budget, retryIf, classify = knownFailure } = options;
+  checkFunctions(MAKE, { ready, retryIf, classify, random });
+  checkNetwork(MAKE, network);
+  checkBudget(MAKE, budget);
+  checkBackoff(MAKE, "backoff", options.backoff);
   return {
     maxAttempts,
     deadline,
@@ -234,7 +241,7 @@ function rulesOf(options: RetryOptions): RetryRules {
     retryIf,
     gated: ready !== undefined,
     backoff: options.backoff ?? exponential(),
-    classify: options.classify ?? classify,
+    classify,
     idempotent: options.idempotent ?? false,
     pacer: new Pacer({ network, ready, gateLimit, wakeSpread, safetyPoll, random, clock, logger }),
     listeners: new Listeners(),

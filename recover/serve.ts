@@ -3,7 +3,7 @@
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
 import type { DrainOptions } from "./accept_loop.ts";
-import { checkNumber } from "./_check.ts";
+import { checkFunction, checkNumber, checkWord } from "./_check.ts";
 import { ServerSupervisor } from "./_server_supervisor.ts";
 
 /** What {@linkcode serve} takes besides the options of `Deno.serve`. */
@@ -119,6 +119,7 @@ export interface GuardedServer extends AsyncDisposable {
  * @param handler What answers the requests.
  * @param options Those of `Deno.serve` for TCP and TLS, limits, pauses, and what calls it off.
  * @returns The server, listening.
+ * @throws {TypeError} When handler or options are not what they should be.
  * @throws {RangeError} When a number is out of range; what `Deno.serve` throws, when it cannot listen to begin with.
  *
  * @example
@@ -136,6 +137,8 @@ export interface GuardedServer extends AsyncDisposable {
 export function serve(handler: Deno.ServeHandler<Deno.NetAddr>, options: ServeOptions = {}): GuardedServer {
   const { maxInFlight = Infinity, retryAfter = 1, pause = 50, oldConnections = "auto", clock = systemClock } =
     options;
+  checkFunction("serve", "handler", handler);
+  checkWord("serve", "oldConnections", oldConnections, ["auto", "close", "keep"]);
   if (maxInFlight !== Infinity) checkNumber("serve", "maxInFlight", maxInFlight, { from: 1, whole: true });
   checkNumber("serve", "retryAfter", retryAfter, { whole: true });
   checkNumber("serve", "pause", pause);

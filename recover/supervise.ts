@@ -6,6 +6,7 @@ import { type Logger, loggerOr } from "../internal/log.ts";
 import type { NetworkView, NetworkViewState } from "../internal/network_view.ts";
 import { BackoffCounter } from "./_backoff_counter.ts";
 import { checkFunction, checkNumber, checkWord } from "./_check.ts";
+import { checkBackoff, checkFunctions, checkNetwork, checkPolicy } from "./_check_shape.ts";
 import { isRequest, LONGEST_REQUEST } from "./_leave_alone.ts";
 import { type PaceEnd, Pacer, type PaceState, type PauseOptions } from "./_pacer.ts";
 import { type Backoff, exponential } from "./backoff.ts";
@@ -168,22 +169,23 @@ export function supervise(
   options: SuperviseOptions = {},
 ): Supervised {
   const { stableAfter = 30_000, restart = "on-failure", maxRestarts = 30, within = 60_000 } = options;
-  const { retryIf, ready, classify } = options;
+  const { retryIf, ready, classify, random, network, backoff, policy = compose() } = options;
   const what = "supervise a task";
   checkFunction(what, "task", task);
   checkNumber(what, "stableAfter", stableAfter);
   checkWord(what, "restart", restart, ["always", "on-failure"]);
   if (maxRestarts !== Infinity) checkNumber(what, "maxRestarts", maxRestarts, { whole: true });
   checkNumber(what, "within", within, { above: true });
-  for (const [name, value] of Object.entries({ retryIf, ready, classify })) {
-    if (value !== undefined) checkFunction(what, name, value);
-  }
-  return new Supervisor(name, task, { ...options, stableAfter, restart, maxRestarts, within });
+  checkFunctions(what, { retryIf, ready, classify, random });
+  checkNetwork(what, network);
+  checkBackoff(what, "backoff", backoff);
+  checkPolicy(what, "policy", policy);
+  return new Supervisor(name, task, { ...options, stableAfter, restart, maxRestarts, within, policy });
 }
 
 type Rules =
   & SuperviseOptions
-  & Required<Pick<SuperviseOptions, "stableAfter" | "restart" | "maxRestarts" | "within">>;
+  & Required<Pick<SuperviseOptions, "stableAfter" | "restart" | "maxRestarts" | "within" | "policy">>;
 
 type Ended = Pick<SupervisedStopped, "reason" | "error">;
 
@@ -276,9 +278,8 @@ class Supervisor implements Supervised {
       if (this.#tooOften()) return { reason: "too-often", error };
       if (this.#clock.monotonic() - began >= stableAfter) counter = newCounter();
       if (failure) counter.failed(failure.kind);
-      const asked = Math.min(failure?.retryAfter ?? 0, LONGEST_REQUEST);
       const whole = failure !== null && isRequest(failure);
-      const delay = Math.max(counter.next(), asked);
+      const delay = Math.max(counter.next(), Math.min(failure?.retryAfter ?? 0, LONGEST_REQUEST));
       const gate = failure?.retry === "after-change";
       const end = await this.#pause(attempt + 1, { delay, gate, whole, since: mark });
       if (end === "network" && !this.#pacer.flapping) counter.resume();
@@ -288,10 +289,9 @@ class Supervisor implements Supervised {
 
   /** One run; tells what it threw. */
   async #once(attempt: number): Promise<"well" | { readonly thrown: unknown }> {
-    const { policy = compose() } = this.#options;
     this.#tell<SupervisedRun>({ type: "starting", attempt });
     try {
-      await policy.execute(({ signal }) => {
+      await this.#options.policy.execute(({ signal }) => {
         this.#tell<SupervisedRun>({ type: "running", attempt });
         return this.#task({ signal, attempt });
       }, { signal: this.#stop.signal, attempt });

@@ -2,7 +2,8 @@
 
 import { type Clock, systemClock, type Timer } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
-import { checkFunction, checkNumber } from "./_check.ts";
+import { checkNumber } from "./_check.ts";
+import { checkFunctions, checkNetwork } from "./_check_shape.ts";
 import { Listeners } from "./_listeners.ts";
 
 /** What {@linkcode suspendWatchdog} takes. */
@@ -115,7 +116,8 @@ export function suspendWatchdog(options: SuspendWatchdogOptions = {}): SuspendWa
   const { interval = 1000, threshold = 2000, sleepClock } = options;
   checkNumber(WATCH, "interval", interval, { above: true });
   checkNumber(WATCH, "threshold", threshold, { above: true });
-  if (sleepClock !== undefined) checkFunction(WATCH, "sleepClock", sleepClock);
+  checkFunctions(WATCH, { sleepClock });
+  checkNetwork(WATCH, options.network);
   return new Watchdog(interval, threshold, options);
 }
 
