@@ -46,6 +46,8 @@ export class WebSocketLink implements Link {
   readonly #opened = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   #over = false;
+  /** What we have said goodbye with. */
+  #code: number | undefined;
   #trouble: unknown;
   #loss: unknown;
 
@@ -65,10 +67,12 @@ export class WebSocketLink implements Link {
     socket.addEventListener("error", (event) => {
       event.preventDefault?.();
       this.#trouble = (event as ErrorEvent).error ?? (event as ErrorEvent).message;
+      // Of a request that could not be upgraded the runtime tells no close.
+      if (socket.readyState === WebSocket.CONNECTING) this.#onClose(1006, "");
     });
     socket.addEventListener("close", ({ code, reason }) => this.#onClose(code, reason));
     if (socket.readyState !== WebSocket.CONNECTING) this.#opened.resolve();
-    else socket.addEventListener("open", () => this.#opened.resolve(), { once: true });
+    else socket.addEventListener("open", () => this.#onOpen(), { once: true });
     if (socket.readyState === WebSocket.CLOSED) this.#onClose(1006, "");
   }
 
@@ -111,8 +115,15 @@ export class WebSocketLink implements Link {
 
   #leave(code: number): void {
     this.#over = true;
+    this.#code ??= code;
     this.#queue.clear(new Deno.errors.Interrupted("the WebSocket was closed by us"));
     this.#socket.close(code);
+  }
+
+  #onOpen(): void {
+    this.#opened.resolve();
+    // A request that is being upgraded is opened all the same.
+    if (this.#code !== undefined) this.#socket.close(this.#code);
   }
 
   #onMessage(data: unknown): void {

@@ -1,7 +1,7 @@
 /** The client's end of a WebSocket: the request, over any link of bytes. */
 
 import { isIP } from "node:net";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import type { HostAddress } from "./address.ts";
@@ -42,8 +42,19 @@ export async function openWs(
   signal.throwIfAborted();
   const { url, protocols, maxPayload, compression: perMessageDeflate, closeTimeout } = request;
   const stream = linkStream(link);
-  const options = { maxPayload, perMessageDeflate, closeTimeout, createConnection: () => stream };
   const headers = { host: hostOf(url), ...lowerCased(request.headers) };
+  // Deno.serve (2.9) understands the list with blanks only.
+  const finishRequest = (sent: ClientRequest): void => {
+    if (protocols.length > 0) sent.setHeader("sec-websocket-protocol", protocols.join(", "));
+    sent.end();
+  };
+  const options = {
+    maxPayload,
+    perMessageDeflate,
+    closeTimeout,
+    finishRequest,
+    createConnection: () => stream,
+  };
   // TLS, where there is any, is below; and a name of ours would do as well, since the connection is there already.
   const socket: Opening = new WebSocket(`ws://localhost${url.path}`, [...protocols], { ...options, headers });
   const opened = Promise.withResolvers<void>();

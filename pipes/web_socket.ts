@@ -149,16 +149,24 @@ export function upgradePipe(request: Request, options: UpgradePipeOptions = {}):
     throw new TypeError("Cannot upgrade: the request asks for no WebSocket");
   }
   checkNumber("upgrade", "idleTimeout", idleTimeout);
-  const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((one) => one.trim());
+  const list = request.headers.get("sec-websocket-protocol") ?? "";
+  const offered = list.split(",").map((one) => one.trim());
   const protocol = protocols.find((one) => offered.includes(one));
+  if (protocol !== undefined && !list.split(", ").includes(protocol)) {
+    // The runtime (2.9) takes the list apart where a blank follows the comma, and not every client writes one.
+    const headers = new Headers(request.headers);
+    headers.set("sec-websocket-protocol", offered.join(", "));
+    Object.defineProperty(request, "headers", { value: headers, configurable: true });
+  }
+  const localAddress = addressOf(request.url);
+  // The runtime knows it only until the request is upgraded.
+  const { remoteAddr } = info ?? {};
+  const from = remoteAddr && "hostname" in remoteAddr ? remoteAddr : { hostname: "", port: 0 };
+  const remoteAddress = { transport: localAddress.transport, hostname: from.hostname, port: from.port };
   const { socket, response } = Deno.upgradeWebSocket(request, {
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(protocol === undefined ? {} : { protocol }),
   });
-  const localAddress = addressOf(request.url);
-  const { remoteAddr } = info ?? {};
-  const from = remoteAddr && "hostname" in remoteAddr ? remoteAddr : { hostname: "", port: 0 };
-  const remoteAddress = { transport: localAddress.transport, hostname: from.hostname, port: from.port };
   return { response, pipe: pipeFromWebSocket(socket, { localAddress, remoteAddress, ...rest }) };
 }
 
