@@ -141,27 +141,24 @@ class ConnLink implements Link {
   async #dropInput(): Promise<void> {
     const over = Promise.withResolvers<"over">();
     const timer = this.#clock.after(LINGER, () => over.resolve("over"), { ref: true });
+    let turn: ReturnType<typeof setTimeout> | undefined;
     try {
       const ended = this.#conn.closeWrite().then(() => undefined);
       if (await Promise.race([ended, over.promise]) === "over") return;
       const buffer = new Uint8Array(64 * 1024);
+      // What lies there comes in the same turn of the event loop; where nothing does, nobody waits for it.
+      const rest = Promise.withResolvers<"over">();
+      turn = setTimeout(() => turn = setTimeout(() => rest.resolve("over"), 0), 0);
       for (let first = true;; first = false) {
         const read = this.#conn.read(buffer).catch(() => null);
-        // What lies there comes in the same turn of the event loop; where nothing does, nobody waits for it.
-        const rest = first ? Promise.race([afterTurn(), over.promise]) : over.promise;
-        const count = await Promise.race([read, rest]);
+        const count = await Promise.race([read, first ? rest.promise : over.promise]);
         if (typeof count !== "number") return;
       }
     } catch {
       // The connection is broken already, and closing it is all that can be done.
     } finally {
+      clearTimeout(turn);
       timer.cancel();
     }
   }
-}
-
-/** Resolves when the event loop has looked at the sockets once. */
-async function afterTurn(): Promise<"turn"> {
-  for (let n = 0; n < 2; n++) await new Promise<void>((resolve) => setTimeout(resolve, 0));
-  return "turn";
 }

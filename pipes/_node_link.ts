@@ -1,9 +1,9 @@
 /** Links over Node's sockets: where the runtime's own cannot do what is asked for. */
 
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { PipeAddress, Transport } from "./address.ts";
 import type { Link } from "./_link.ts";
+import type { TlsBelow } from "./_tls_below.ts";
 
 /** What is known of a socket. */
 export interface NodeLinkOptions {
@@ -14,7 +14,7 @@ export interface NodeLinkOptions {
   /** The other end. */
   readonly remoteAddress: PipeAddress;
   /** What lies below, which is ended with it. */
-  readonly below?: { readonly link: Link; readonly stream: Duplex };
+  readonly below?: TlsBelow;
   /** What the application should see of it besides. */
   readonly extra?: () => Readonly<Record<string, unknown>>;
 }
@@ -34,8 +34,6 @@ class NodeLink implements Link {
   readonly #options: NodeLinkOptions;
   #error: { readonly error: unknown } | undefined;
   #ended = false;
-  /** Whether nothing more comes to what is between this and the link below. */
-  #starved = false;
   #gone = false;
   #wake: (() => void) | undefined;
 
@@ -56,10 +54,7 @@ class NodeLink implements Link {
       wake();
     });
     socket.on("close", wake);
-    options.below?.stream.on("end", () => {
-      this.#starved = true;
-      wake();
-    });
+    options.below?.stream.on("end", wake);
   }
 
   get extra(): Readonly<Record<string, unknown>> {
@@ -70,14 +65,15 @@ class NodeLink implements Link {
     for (let starving = false;;) {
       const chunk: Uint8Array<ArrayBuffer> | null = this.#gone ? null : this.#socket.read();
       // Not a Buffer, whose slices share what they are cut from.
+      if (chunk) this.#options.below?.wasRead();
       if (chunk) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
       if (this.#error) throw this.#error.error;
       if (this.#ended) return null;
       if (this.#gone || this.#socket.destroyed) throw closed();
       // The runtime's TLS (2.9.6) may forget to tell of an end that comes while it is read.
       if (starving) return null;
-      starving = this.#starved;
-      if (starving) await afterTurn();
+      starving = this.#options.below?.ended === true;
+      if (starving) await new Promise<void>((resolve) => setTimeout(resolve, 0));
       else await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
@@ -100,15 +96,10 @@ class NodeLink implements Link {
     const socket = this.#socket;
     if (!socket.destroyed && !socket.writableEnded) await this.closeWrite().catch(() => {}); // broken already
     this.#gone = true;
-    const over = Promise.withResolvers<void>();
-    if (socket.closed) over.resolve();
-    socket.once("close", over.resolve);
-    if (this.#options.below) {
-      await afterTurn();
-      await this.#options.below.link.close();
-    }
+    const over = new Promise<void>((resolve) => socket.closed ? resolve() : socket.once("close", resolve));
+    await this.#options.below?.end();
     if (!socket.destroyed) socket.destroy();
-    await over.promise;
+    await over;
     this.#wake?.();
   }
 
@@ -116,17 +107,12 @@ class NodeLink implements Link {
     if (this.#gone) return;
     this.#gone = true;
     const { below } = this.#options;
-    below?.link.abort();
-    // What is below has nothing to reset but itself.
+    below?.abort();
+    // What is below has reset itself.
     if (below) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
     this.#wake?.();
   }
-}
-
-/** Resolves when what TLS still has to write was handed to what is below it. */
-export async function afterTurn(): Promise<void> {
-  await new Promise<void>((resolve) => setTimeout(resolve, 0));
 }
 
 function closed(): Error {

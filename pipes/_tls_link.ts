@@ -2,14 +2,13 @@
 
 import { isIP } from "node:net";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import type { HostAddress } from "./address.ts";
 import type { PipeTlsOptions } from "./connect.ts";
 import type { Link } from "./_link.ts";
-import { linkStream } from "./_link_stream.ts";
 import type { PipeServerTlsOptions } from "./listen.ts";
-import { afterTurn, nodeLink } from "./_node_link.ts";
+import { nodeLink } from "./_node_link.ts";
+import { TlsBelow } from "./_tls_below.ts";
 
 /** Keeps a server's certificate and key in the form that each connection needs. */
 export type ServerContext = tls.SecureContext;
@@ -32,15 +31,15 @@ export function serverContext({ cert, key }: PipeServerTlsOptions): ServerContex
  */
 export function tlsServerLink(link: Link, secureContext: ServerContext, options: PipeServerTlsOptions): Link {
   const { alpnProtocols = [] } = options;
-  const stream = below(link);
-  const socket = new tls.TLSSocket(stream as Socket, {
+  const below = new TlsBelow(link);
+  const socket = new tls.TLSSocket(below.stream as Socket, {
     isServer: true,
     secureContext,
     allowHalfOpen: true,
     ...(alpnProtocols.length > 0 ? { ALPNProtocols: [...alpnProtocols] } : {}),
   } as tls.TLSSocketOptions);
   const done = event(socket, "secure");
-  return Object.assign(overTls(socket, { link, stream }), { ready: () => done });
+  return Object.assign(overTls(socket, below), { ready: () => done });
 }
 
 /**
@@ -63,9 +62,9 @@ export async function tlsClientLink(
   signal.addEventListener("abort", abort, { once: true });
   try {
     signal.throwIfAborted();
-    const stream = below(link);
+    const below = new TlsBelow(link);
     const socket = tls.connect({
-      socket: stream as Socket,
+      socket: below.stream as Socket,
       host: serverName,
       rejectUnauthorized: !dangerouslyAcceptAnyCertificate,
       allowHalfOpen: true,
@@ -74,7 +73,7 @@ export async function tlsClientLink(
       ...(caCerts ? { ca: [...tls.rootCertificates, ...caCerts] } : {}),
       ...(alpnProtocols ? { ALPNProtocols: [...alpnProtocols] } : {}),
     } as tls.ConnectionOptions);
-    const secure = overTls(socket, { link, stream });
+    const secure = overTls(socket, below);
     await event(socket, "secureConnect");
     signal.throwIfAborted();
     return secure;
@@ -87,8 +86,9 @@ export async function tlsClientLink(
   }
 }
 
-function overTls(socket: tls.TLSSocket, below: { readonly link: Link; readonly stream: Duplex }): Link {
+function overTls(socket: tls.TLSSocket, below: TlsBelow): Link {
   const { link } = below;
+  below.attach(socket);
   const as = (address: Link["localAddress"]): Link["localAddress"] =>
     "hostname" in address ? { ...address, transport: "tls" } as HostAddress : address;
   return nodeLink(socket, {
@@ -115,16 +115,4 @@ function event(socket: tls.TLSSocket, name: "secure" | "secureConnect"): Promise
   });
   done.catch(() => {}); // whoever waits is told
   return done;
-}
-
-/** The stream below TLS. It outlives being destroyed by one turn: TLS writes its end after that. */
-function below(link: Link): Duplex {
-  const stream = linkStream(link);
-  const destroy = stream.destroy.bind(stream);
-  stream.destroy = (error?: Error) => {
-    if (error) return destroy(error);
-    afterTurn().then(() => link.close()).catch(() => {}).then(() => destroy()); // broken already
-    return stream;
-  };
-  return stream;
 }
