@@ -320,7 +320,7 @@ export const VERDICT_ROWS: Readonly<Record<VerdictName, VerdictRow>> = {
     "The runtime does not allow it: run again with the flag that the message names",
   ],
   // What is no scenario.
-  "cancelled": ["cancelled local never phase", "This program called it off itself"],
+  "cancelled": ["cancelled local never phase", "This program called it off, or closed it, itself"],
   "timed-out": ["timeout path later phase", "It took longer than it was given: try again, or give it more"],
   "would-block": ["exhausted local later no", "It cannot be done at once: try again in a moment"],
   "not-supported": ["unreachable config never no", "This system or runtime does not support it"],

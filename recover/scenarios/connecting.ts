@@ -293,7 +293,7 @@ async function connect(hostname: string): Promise<Deno.TlsConn> {
   const signal = AbortSignal.timeout(15_000);
   return (await dial({ hostname, port: 443 }, { transport: "tls", signal })).conn;
 }`,
-    searchTerms: ["Interrupted", "EINTR", "hangs forever", "TimeoutError", "Signal timed out", "BadResource"],
+    searchTerms: ["Interrupted", "EINTR", "hangs forever", "TimeoutError", "Signal timed out"],
     proof: "provoked",
   },
 ];
