@@ -21,6 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ldconfig: "libc-bin",
   mount: "mount",
   nft: "nftables",
+  node: "nodejs",
   npm: "npm",
   nsenter: "util-linux",
   openssl: "openssl",

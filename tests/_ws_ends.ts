@@ -75,10 +75,11 @@ export async function foreignServer(
 
 /** Waits until a number has not changed for a while: who sends is held back. */
 export async function settled(read: () => number): Promise<number> {
-  for (let last = read(), same = 0;;) {
+  let last = read();
+  for (let same = 0; same < 6;) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     same = read() === last ? same + 1 : 0;
     last = read();
-    if (same === 6) return last;
   }
+  return last;
 }
