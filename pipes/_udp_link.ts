@@ -45,8 +45,8 @@ export interface UdpLinkParts {
   readonly anyone: boolean;
   /** Called after each datagram that was sent. */
   readonly sent?: () => void;
-  /** Lets go of what lies below. */
-  readonly release: () => Promise<void>;
+  /** Lets go of what lies below, at once or so that its port is free afterwards. */
+  readonly release: (how: "close" | "abort") => Promise<void> | void;
 }
 
 /**
@@ -70,47 +70,65 @@ export async function openUdpLink(url: string | URL | PipeUrl, options: UdpLinkO
   checkUdpOptions(operation, udp);
   checkQueue(queue);
   signal?.throwIfAborted();
+  const remote = await resolveUdp(parsed, operation, options).catch((error) => {
+    throw openFailed("connect", operation, error, { ...options, step: "resolve" });
+  });
+  const { hostname, port } = remote;
+  const isGroup = isMulticast(hostname);
+  const join = isGroup && udp.multicast?.join === true;
+  const broadcast = udp.broadcast ?? hostname === "255.255.255.255";
+  let socket: UdpSocket | undefined;
   try {
-    const remote = await resolveUdp(parsed, operation, options);
-    const { hostname, port } = remote;
-    const six = familyOf(hostname) === 6;
-    const isGroup = isMulticast(hostname);
-    const join = isGroup && udp.multicast?.join === true;
-    const broadcast = udp.broadcast ?? hostname === "255.255.255.255";
-    // A group and a link have their own ways to name an interface.
-    const device = isGroup || needsZone(hostname) ? undefined : via.interface;
-    const socket = await UdpSocket.open({
+    socket = await UdpSocket.open({
       operation,
-      address: join ? groupAddress(hostname) : via.address ?? (six ? "::" : "0.0.0.0"),
+      address: join ? groupAddress(hostname) : via.address ?? (familyOf(hostname) === 6 ? "::" : "0.0.0.0"),
       port: join ? port : 0,
       shared: join,
       broadcast,
-      device,
+      // A group and a link have their own ways to name an interface.
+      device: isGroup || needsZone(hostname) ? undefined : via.interface,
     });
-    const stack = new AsyncDisposableStack();
-    stack.defer(() => socket.close());
-    try {
-      signal?.throwIfAborted();
-      const multicast = udp.multicast ?? {};
-      const group = isGroup
-        ? new UdpGroup(socket, { operation, group: hostname, join, multicast, via })
-        : undefined;
-      if (group && network) stack.use(network.subscribe((event) => rejoins(event) && group.rejoin()));
-      const anyone = udp.anyone ?? (isGroup || broadcast);
-      const release = (): Promise<void> => stack.disposeAsync();
-      const link = new UdpLink({ socket, remote, udp, queue, clock, anyone, release });
-      const peer = endKey(hostname, port);
-      socket.receive = (data, from) => {
-        if (anyone || endKey(from.hostname, from.port) === peer) link.deliver(data, from);
-      };
-      return link;
-    } catch (error) {
-      await stack.disposeAsync();
-      throw error;
-    }
+    signal?.throwIfAborted();
+    const multicast = udp.multicast ?? {};
+    const group = isGroup
+      ? new UdpGroup(socket, { operation, group: hostname, join, multicast, via })
+      : undefined;
+    return connected(socket, group, remote, {
+      udp,
+      queue,
+      clock,
+      network,
+      anyone: udp.anyone ?? (isGroup || broadcast),
+    });
   } catch (error) {
-    throw openFailed("connect", operation, error, { signal, network });
+    await socket?.close();
+    throw openFailed("connect", operation, error, options);
   }
+}
+
+function connected(
+  socket: UdpSocket,
+  group: UdpGroup | undefined,
+  remote: HostAddress,
+  { network, ...parts }:
+    & Pick<UdpLinkParts, "udp" | "queue" | "clock" | "anyone">
+    & Pick<UdpLinkOptions, "network">,
+): UdpLink {
+  const watching = group && network?.subscribe((event) => rejoins(event) && group.rejoin());
+  const link = new UdpLink({
+    ...parts,
+    socket,
+    remote,
+    release: (how) => {
+      watching?.[Symbol.dispose]();
+      return socket[how]();
+    },
+  });
+  const peer = endKey(remote.hostname, remote.port);
+  socket.receive = (data, from) => {
+    if (parts.anyone || endKey(from.hostname, from.port) === peer) link.deliver(data, from);
+  };
+  return link;
 }
 
 /** The place that a URL of UDP names. */
@@ -130,12 +148,15 @@ export function openFailed(
   code: "connect" | "listen",
   operation: string,
   error: unknown,
-  { signal, network }: Pick<UdpLinkOptions, "signal" | "network">,
+  { signal, network, step = "listen" }: Pick<UdpLinkOptions, "signal" | "network"> & {
+    /** What failed: the name, or what is bound. */
+    readonly step?: "resolve" | "listen";
+  },
 ): unknown {
   const asItIs = error instanceof PermissionError || error instanceof PipeError ||
     error instanceof TypeError || error instanceof RangeError;
   if (asItIs || signal?.aborted) return error;
-  const failure = classify(error, { operation: "listen", network: network?.state });
+  const failure = classify(error, { operation: step, network: network?.state });
   const { message, hint = failure.hint } = error as Error & { readonly hint?: string };
   const text = message.startsWith("Cannot ") ? message : `Cannot ${operation}: ${message}`;
   return new PipeError(text, { code, operation, failure, cause: error, hint });
@@ -227,14 +248,15 @@ export class UdpLink implements Link {
   }
 
   abort(): void {
-    this.#closing ??= this.#parts.release();
+    if (!this.#closing) void this.#parts.release("abort");
+    this.#closing ??= Promise.resolve();
     this.#keepAlive?.cancel();
     this.#queue.fail(new Deno.errors.Interrupted("the socket was closed"));
   }
 
   async #close(): Promise<void> {
     this.#keepAlive?.cancel();
-    await this.#parts.release();
+    await this.#parts.release("close");
     this.#queue.fail(new Deno.errors.Interrupted("the socket was closed"));
   }
 

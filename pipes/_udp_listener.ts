@@ -27,6 +27,14 @@ export interface UdpListenerOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** What accepts links over UDP. */
+export interface UdpLinkListener extends LinkListener {
+  /** How many peers there are, how many had to make room, and how many datagrams of new ones found none. */
+  readonly peers: { readonly now: number; readonly evicted: number; readonly refused: number };
+  /** Joins the group where addresses have come and gone; done by itself where a network was given. */
+  rejoin(): void;
+}
+
 /** A peer. */
 interface Peer {
   readonly link: UdpLink;
@@ -55,7 +63,7 @@ interface Peer {
 export async function listenUdp(
   url: string | URL | PipeUrl,
   options: UdpListenerOptions = {},
-): Promise<LinkListener & { rejoin(): void }> {
+): Promise<UdpLinkListener> {
   const parsed = udpPlace(url, "listen");
   const operation = `listen on ${formatPipeAddress(parsed)}`;
   const { udp = {}, queue, signal } = options;
@@ -88,7 +96,7 @@ async function addressOf({ hostname, port }: HostAddress, options: UdpListenerOp
   throw new Deno.errors.NotFound(`"${hostname}" has no address`);
 }
 
-class UdpListener implements LinkListener {
+class UdpListener implements UdpLinkListener {
   readonly addresses: readonly HostAddress[];
   readonly #options: UdpListenerOptions;
   readonly #udp: UdpListenOptions;
@@ -97,13 +105,15 @@ class UdpListener implements LinkListener {
   readonly #maxPeers: number;
   readonly #budget: Budget;
   readonly #socket: UdpSocket;
-  readonly #stack = new AsyncDisposableStack();
+  readonly #watching: Disposable | undefined;
   readonly #group: UdpGroup | undefined;
   /** By end; the one unused for the longest time comes first. */
   readonly #peers = new Map<string, Peer>();
   readonly #waiting: Link[] = [];
   #accepting: ((link: Link | null) => void) | undefined;
   #timer: Timer | undefined;
+  #evicted = 0;
+  #refused = 0;
   #closing: Promise<void> | undefined;
 
   constructor(socket: UdpSocket, operation: string, address: string, options: UdpListenerOptions) {
@@ -120,12 +130,15 @@ class UdpListener implements LinkListener {
     if (isMulticast(address)) {
       this.#group = new UdpGroup(socket, { operation, group: address, join: true, multicast });
     }
-    this.#stack.defer(() => socket.close());
     socket.receive = (data, from) => this.#receive(data, from);
-    if (network) this.#stack.use(network.subscribe((event) => rejoins(event) && this.rejoin()));
+    const group = this.#group;
+    this.#watching = group && network?.subscribe((event) => rejoins(event) && group.rejoin());
   }
 
-  /** Joins the group where addresses have come and gone. */
+  get peers(): UdpLinkListener["peers"] {
+    return { now: this.#peers.size, evicted: this.#evicted, refused: this.#refused };
+  }
+
   rejoin(): void {
     this.#group?.rejoin();
   }
@@ -154,7 +167,7 @@ class UdpListener implements LinkListener {
   async #close(): Promise<void> {
     this.#accepting?.(null);
     await Promise.all(this.#waiting.splice(0).map((link) => link.close()));
-    if (this.#peers.size === 0) await this.#stack.disposeAsync();
+    await this.#finish("close");
   }
 
   #receive(data: Uint8Array<ArrayBuffer>, sender: HostAddress): void {
@@ -186,7 +199,7 @@ class UdpListener implements LinkListener {
         peer.answered = true;
         if (this.#peers.get(key) === peer) this.#use(key, peer);
       },
-      release: () => this.#leave(key, peer),
+      release: (how) => this.#leave(key, peer, how),
     });
     const peer: Peer = { link, used: 0, answered: false, proven: false };
     this.#peers.set(key, peer);
@@ -208,8 +221,10 @@ class UdpListener implements LinkListener {
     for (const [key, peer] of this.#peers) {
       if (peer.proven) continue;
       this.#drop(key, peer);
+      this.#evicted++;
       return true;
     }
+    this.#refused++;
     return false;
   }
 
@@ -242,20 +257,22 @@ class UdpListener implements LinkListener {
     // Nobody has seen it yet, so nobody will miss it.
     if (at >= 0) this.#waiting.splice(at, 1);
     if (at >= 0) peer.link.abort();
-    this.#finish();
+    void this.#finish("abort");
   }
 
   /** Called when a link is closed. */
-  #leave(key: string, peer: Peer): Promise<void> {
+  #leave(key: string, peer: Peer, how: "close" | "abort"): Promise<void> | void {
     if (this.#peers.get(key) === peer) this.#peers.delete(key);
-    return this.#finish();
+    return this.#finish(how);
   }
 
   /** Lets go of the socket where the last link is gone and no new one can come. */
-  async #finish(): Promise<void> {
+  #finish(how: "close" | "abort"): Promise<void> | void {
     if (this.#peers.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (this.#closing) await this.#stack.disposeAsync();
+    if (!this.#closing) return;
+    this.#watching?.[Symbol.dispose]();
+    return this.#socket[how]();
   }
 }

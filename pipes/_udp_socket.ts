@@ -38,6 +38,8 @@ export class UdpSocket {
   readonly #operation: string;
   readonly #zone: string | undefined;
   #closing: Promise<void> | undefined;
+  /** Whether it was closed. */
+  isClosed = false;
   /** Called for every datagram. */
   receive: Receiver = () => {};
 
@@ -119,11 +121,6 @@ export class UdpSocket {
     }
   }
 
-  /** Whether it was closed. */
-  get isClosed(): boolean {
-    return this.#closing !== undefined;
-  }
-
   /** Settings of groups; each throws what the system says against it. */
   get group(): Pick<
     Socket,
@@ -134,13 +131,18 @@ export class UdpSocket {
 
   /** Closes it, and resolves when its port is free again. */
   close(): Promise<void> {
-    return this.#closing ??= new Promise((resolve) => {
-      this.receive = () => {};
-      // Its event "close" may never come: the runtime tells it only when something else keeps its loop busy. The read that
-      // was under way lets go of the descriptor when the runtime comes round to it.
-      this.#socket.close();
-      setTimeout(resolve, 0);
-    });
+    this.abort();
+    // The read that was under way lets go of the descriptor when the runtime comes round to it.
+    return this.#closing ??= new Promise((resolve) => void setTimeout(resolve, 0));
+  }
+
+  /** Closes it; its port is free soon. */
+  abort(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.receive = () => {};
+    // Nobody waits for the event "close": the runtime tells it only when something else keeps its loop busy.
+    this.#socket.close();
   }
 
   /** Whoever is link-local is on the link that this socket is bound to. */
