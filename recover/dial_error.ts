@@ -92,13 +92,13 @@ export function mostTelling(attempts: readonly DialAttempt[]): Failure | undefin
 }
 
 function reasonOf(failure: Failure, attempts: readonly DialAttempt[]): string {
-  const failed = attempts.filter((attempt) => attempt.failure !== null);
-  if (failed.length === 0) return wordOf(failure);
-  const all = failed.slice(0, SHOWN).map((attempt) =>
-    `${attempt.address} ${attempt.failure ? wordOf(attempt.failure) : ""}`
-  );
-  const more = failed.length > SHOWN ? [`and ${failed.length - SHOWN} more`] : [];
-  return [...all, ...more].join(", ");
+  // What is wrong with a name mostly is so for both families.
+  const all = [
+    ...new Set(attempts.flatMap(({ address, failure }) => failure ? `${address} ${wordOf(failure)}` : [])),
+  ];
+  if (all.length === 0) return wordOf(failure);
+  const more = all.length > SHOWN ? [`and ${all.length - SHOWN} more`] : [];
+  return [...all.slice(0, SHOWN), ...more].join(", ");
 }
 
 /** What is sent before the proof of life is not the caller's; one that was abandoned has told nobody what it has sent. */

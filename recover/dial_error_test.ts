@@ -47,6 +47,13 @@ Deno.test("a DialError names the first attempts, keeps all, and is known by its 
   assertEquals(classify(error).kind, "refused");
 });
 
+Deno.test("a DialError names what failed alike for both families once", () => {
+  const attempts = [failed("a.test", { scenario: "name-unknown" }, "resolve")];
+  const failure = mostTelling(attempts) ?? classify(null);
+  const error = new DialError("a.test:1", failure, [...attempts, ...attempts]);
+  assertEquals(error.message, "Cannot connect to a.test:1: a.test name-unknown");
+});
+
 Deno.test("a DialError tells that something may have been sent if any of its attempts may have sent it", () => {
   const refused = failed("a", { kind: "refused", sent: "no" });
   const silent = failed("b", { kind: "timeout", sent: "maybe" }, "proof");
