@@ -205,7 +205,8 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
 
   get url(): string {
     const [address] = this.addresses;
-    if (address) this.#url = formatPipeAddress(address);
+    const path = "hostname" in this.#place && this.#place.path !== "/" ? this.#place.path : "";
+    if (address) this.#url = `${formatPipeAddress(address)}${path}`;
     return this.#url;
   }
 

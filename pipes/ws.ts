@@ -6,7 +6,7 @@
  * import { connect, listen } from "@holdfast/net/pipes/ws";
  *
  * await using server = await listen("ws://127.0.0.1:0/chat");
- * await using pipe = await connect(`${server.url}/chat`, { webSocket: { heartbeat: {} } });
+ * await using pipe = await connect(server.url, { webSocket: { heartbeat: {} } });
  * await pipe.send("hello");
  * ```
  *

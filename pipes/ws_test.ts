@@ -208,7 +208,7 @@ Deno.test("a server answers each wrong request, tells of it, and goes on", async
     await act();
     assertStringIncludes(await told, message);
   }
-  await using client = await connect(`ws://${hostOf(server)}/chat?room=1`);
+  await using client = await connect(`${server.url}?room=1`);
   await using accepted = await serving;
   await client.send("hello");
   assertEquals(text(await accepted.recv()), "hello");
