@@ -33,7 +33,7 @@ export interface RetryErrorOptions {
  *   policy.execute(() => {
  *     throw new Deno.errors.ConnectionRefused("nobody listens");
  *   }), RetryError);
- * assertEquals(error.message, 'Cannot connect in 2 attempts: refused, "nobody listens"');
+ * assertEquals(error.message, 'Cannot connect in 2 attempts: port-closed, "nobody listens"');
  * ```
  */
 export class RetryError extends HoldfastError {
@@ -82,6 +82,6 @@ function limitOf({ code, attempts, deadline }: RetryErrorOptions): string {
 
 function reasonOf(failure: Failure | null): string {
   if (!failure) return "there was no network all the time";
-  const { kind, error } = failure;
-  return `${kind}, ${JSON.stringify(error instanceof Error ? error.message : String(error))}`;
+  const { scenario, kind, error } = failure;
+  return `${scenario ?? kind}, ${JSON.stringify(error instanceof Error ? error.message : String(error))}`;
 }
