@@ -262,3 +262,22 @@ Deno.test("a lost connection can be replaced, and those who wait go on", async (
   assertEquals(text(await secondFar.read(new Uint8Array(10))), "back\n");
   await pipe.close();
 });
+
+Deno.test("closing takes its time although reading fails at once meanwhile", async () => {
+  const [link, other] = memoryLinks("test");
+  const over = Promise.withResolvers<never>();
+  const slow: Link = Object.assign(Object.create(link), {
+    read: () => over.promise,
+    // The goodbye of the other end takes a turn of the event loop.
+    close: async () => {
+      over.reject(new Deno.errors.Interrupted("the connection was closed"));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      link.abort();
+    },
+  });
+  const pipe = new BasePipe(slow);
+  const reading = assertRejects(() => pipe.recv(), PipeError, "it is closed");
+  await pipe.close();
+  await reading;
+  other.abort();
+});
