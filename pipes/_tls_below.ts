@@ -18,6 +18,7 @@ export class TlsBelow {
   readonly #destroy: () => void;
   #above: Readable | undefined;
   #room: (() => void) | undefined;
+  #hurry: (() => void) | undefined;
   #ending: Promise<void> | undefined;
 
   constructor(link: Link) {
@@ -60,7 +61,13 @@ export class TlsBelow {
   /** Ends it regularly: TLS writes its own end one turn after it has destroyed what is below. */
   end(): Promise<void> {
     return this.#ending ??= (async () => {
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 0);
+        this.#hurry = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
       await this.link.close().catch(() => {}); // broken already
       this.abort();
     })();
@@ -70,6 +77,7 @@ export class TlsBelow {
   abort(): void {
     this.#ending ??= Promise.resolve();
     this.link.abort();
+    this.#hurry?.();
     this.#above = undefined;
     this.wasRead();
     this.#destroy();
