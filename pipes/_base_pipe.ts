@@ -4,11 +4,12 @@ import { type Clock, holdProcess, systemClock } from "../internal/clock.ts";
 import { orAbort } from "../recover/_or_abort.ts";
 import type { FailureOperation } from "../recover/failure.ts";
 import type { PipeAddress, Transport } from "./address.ts";
-import { Carrier } from "./_carrier.ts";
+import { Carrier, type CarrierNews } from "./_carrier.ts";
 import type { Link } from "./_link.ts";
 import { abortedError, closedError, lossError, unwritableError } from "./_pipe_errors.ts";
 import { PipeEvents } from "./_pipe_events.ts";
 import { checkPipeOptions, type PipeKeeper, type PipeOptions } from "./_pipe_options.ts";
+import { PipeLife } from "./_pipe_life.ts";
 import { PipeReader, type ReaderNews } from "./_pipe_reader.ts";
 import { checkQueue } from "./_subscriptions.ts";
 import type {
@@ -29,9 +30,6 @@ import { PipeError } from "./pipe_error.ts";
 
 export type { PipeKeeper, PipeOptions } from "./_pipe_options.ts";
 
-/** Whose pending writes keep the process alive. */
-const SYSTEM: readonly Transport[] = ["tcp", "tls", "unix"];
-
 /** A pipe over a link. */
 export class BasePipe<T extends Transport = Transport, A extends PipeAddress = PipeAddress>
   implements PipeBase<T, A> {
@@ -42,9 +40,8 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
   readonly #carrier: Carrier;
   readonly #reader: PipeReader;
   readonly #events: PipeEvents;
-  readonly #closed = Promise.withResolvers<void>();
   readonly #keeper: PipeKeeper | undefined;
-  #state: PipeState = { type: "open" };
+  readonly #life = new PipeLife();
   #writable: WritableStream<PipeData> | undefined;
   #remoteEnded = false;
   #writeEnded = false;
@@ -63,16 +60,10 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     this.#linger = linger;
     this.#keeper = keeper;
     const events = this.#events = new PipeEvents(options.logger);
-    const writeFailed = (error: unknown): void => this.#writeFailed(error);
-    const trouble = (error: unknown): void => events.emit({ type: "error", error, fatal: false });
-    const prove = (proven: boolean): void => this.prove(proven);
-    const lose = (error: unknown): void => this.lose(error);
-    this.#carrier = new Carrier(link, { framing, highWaterMark, writeFailed, trouble, prove, lose });
-    const tell = (news: ReaderNews, error?: unknown): void => this.#onReader(news, error);
+    const tell = (news: ReaderNews | CarrierNews, error?: unknown): void => this.#onNews(news, error);
+    this.#carrier = new Carrier(link, { framing, highWaterMark, tell });
     const queue = checkQueue(options.queue);
     this.#reader = new PipeReader(this.#carrier.inbound, { queue, clock, events, tell });
-    // Whoever does not ask how it ended does not have to handle it.
-    this.#closed.promise.catch(() => {});
     Object.assign(this, link.extra);
   }
 
@@ -85,7 +76,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
   }
 
   get state(): PipeState {
-    return this.#state;
+    return this.#life.state;
   }
 
   get proven(): boolean {
@@ -112,7 +103,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
 
   get closed(): Promise<void> {
     if (!this.#closing) this.#reader.fetch();
-    return this.#closed.promise;
+    return this.#life.closed;
   }
 
   async send(data: PipeData, options: SendOptions = {}): Promise<void> {
@@ -121,8 +112,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     this.#checkWritable();
     const room = this.#carrier.outbound.send(data);
     if (room === undefined) return;
-    // A write of the system keeps the process alive by itself, and a timer would cost more than the message.
-    using _hold = SYSTEM.includes(this.transport) ? undefined : holdProcess(this.#clock);
+    using _hold = this.#carrier.hold(this.#clock);
     await (signal ? orAbort(room, signal) : room);
   }
 
@@ -154,7 +144,8 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     if (type === "message") {
       return this.#reader.onMessage(handler as (event: PipeEventOf<"message">) => unknown);
     }
-    const past = this.#past(type);
+    const isUp = type === "up" && this.#life.state.type === "open";
+    const past = isUp ? this.#up() : this.#life.past(type, this.#remoteEnded);
     const registration = this.#events.on(type, handler, past);
     // An end or a failure is to show although nobody reads.
     if (!past && !this.#closing && (type === "end" || type === "error")) this.#reader.fetch();
@@ -181,13 +172,13 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
   }
 
   abort(reason?: unknown): void {
-    if (!this.#isOver()) this.#fail(abortedError(this.remoteAddress, reason));
+    if (!this.#life.over) this.#fail(abortedError(this.remoteAddress, reason));
   }
 
   async detach(): Promise<Detached> {
     const operation = "give the connection away";
     const stop = (why: string): TypeError => new TypeError(`Cannot ${operation}: ${why}`);
-    if (this.#isOver() || this.#closing) throw stop("the pipe is closed");
+    if (this.#life.over || this.#closing) throw stop("the pipe is closed");
     if (this.#reader.fetching) throw stop("a read is under way");
     if (!this.#reader.whole) throw stop("the framing may hold a part of a message");
     await this.flush();
@@ -214,7 +205,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
 
   /** Says that the other end was heard of, or not for too long. */
   prove(proven: boolean): void {
-    if (proven === this.#proven || this.#isOver()) return;
+    if (proven === this.#proven || this.#life.over) return;
     this.#proven = proven;
     this.emit({ type: proven ? "proven" : "suspect" });
   }
@@ -224,7 +215,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     this.#lost(this.#lossOf("read", error));
   }
 
-  #onReader(news: ReaderNews, error: unknown): void {
+  #onNews(news: ReaderNews | CarrierNews, error: unknown): void {
     switch (news) {
       case "message":
         this.#keeper?.heard?.();
@@ -245,6 +236,15 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
       case "broken":
         // After a write failed a message that breaks off is no fault of the other end.
         return this.#lost(error instanceof PipeError && this.#writeLoss || this.#lossOf("read", error));
+      case "unwritable":
+        return this.#writeFailed(error);
+      case "trouble":
+        return this.emit({ type: "error", error, fatal: false });
+      case "proven":
+      case "suspect":
+        return this.prove(news === "proven");
+      case "dead":
+        return this.lose(error);
       case "full":
         return this.#fail(error);
       case "cancelled":
@@ -252,27 +252,14 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     }
   }
 
-  #past(type: PipeEventType): PipeEvent | undefined {
-    if (type === "end" && this.#remoteEnded) return { type: "end" };
-    if (type === "error" && this.#state.type === "failed") {
-      return { type: "error", error: this.#state.error, fatal: true };
-    }
-    if (type === "up" && this.#state.type === "open") return this.#up();
-    return undefined;
-  }
-
   #up(): PipeEvent {
     const { localAddress, remoteAddress } = this;
     return { type: "up", reconnects: this.#carrier.reconnects, localAddress, remoteAddress };
   }
 
-  #isOver(): boolean {
-    return this.#state.type === "closed" || this.#state.type === "failed";
-  }
-
   #checkWritable(): void {
-    if (this.#state.type === "failed") throw this.#state.error;
-    if (this.#state.type !== "closed" && !this.#closing && !this.#writeEnded) return;
+    if (this.#life.state.type === "failed") throw this.#life.state.error;
+    if (this.#life.state.type !== "closed" && !this.#closing && !this.#writeEnded) return;
     const why = this.#writeEnded && !this.#closing ? "our direction was closed" : "the pipe is closed";
     throw unwritableError(this.remoteAddress, why);
   }
@@ -283,7 +270,7 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
 
   /** What the other end sent before may still be read, and it often says why (an early reply, an alert). */
   #writeFailed(error: unknown): void {
-    if (this.#isOver() || this.#closing) return;
+    if (this.#life.over || this.#closing) return;
     const loss = this.#writeLoss = this.#lossOf("write", error);
     // What waits to be sent may go out by another connection.
     if (this.#keeper?.mayReconnect) this.#carrier.outbound.pause();
@@ -297,27 +284,27 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
   }
 
   #lost(error: PipeError): void {
-    if (this.#state.type !== "open" || this.#carrier.closing) return;
+    if (this.#life.state.type !== "open" || this.#carrier.closing) return;
     // With one direction closed a new connection would not be the same.
     const whole = !this.#remoteEnded && !this.#writeEnded && !this.#closing;
     const { failure } = error;
     const another = whole && failure && error.code === "lost" ? this.#keeper?.lost(error) : undefined;
     if (!another || !failure) return this.#fail(error);
     // Who was told of it may have ended the pipe.
-    if (!this.#isOver()) {
-      this.#state = { type: "waiting", failure };
+    if (!this.#life.over) {
+      this.#life.change({ type: "waiting", failure });
       this.#carrier.lose();
       this.#proven = false;
     }
     another.then((link) => this.#replace(link), (failed) => {
-      if (!this.#isOver()) this.#fail(this.#lossOf("connect", failed));
+      if (!this.#life.over) this.#fail(this.#lossOf("connect", failed));
     });
   }
 
   #replace(link: Link): void {
-    if (this.#isOver()) return link.abort();
+    if (this.#life.over) return link.abort();
     this.#writeLoss = undefined;
-    this.#state = { type: "open" };
+    this.#life.change();
     this.#carrier.replace(link);
     Object.assign(this, link.extra);
     this.#keeper?.connected?.();
@@ -331,31 +318,29 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
   }
 
   async #close(): Promise<void> {
-    if (this.#isOver()) return;
-    if (this.#state.type === "open") {
+    if (this.#life.over) return;
+    if (this.#life.state.type === "open") {
       // What could not be sent is told by send() and flush(); closing goes on.
       await this.#carrier.flush(this.#linger, this.#clock);
     }
-    if (this.#isOver()) return;
-    if (this.#state.type === "open") await this.#carrier.close();
+    if (this.#life.over) return;
+    if (this.#life.state.type === "open") await this.#carrier.close();
     else this.#carrier.link.abort();
     this.#end({ type: "closed" });
   }
 
   /** The last that happens to a pipe. */
   #end(state: PipeState): void {
-    if (this.#isOver()) return;
-    this.#state = state;
+    if (this.#life.over) return;
+    this.#life.change(state);
     const failure = state.type === "failed" ? state.error : undefined;
     const error = failure ?? closedError();
     this.#carrier.outbound.fail(error);
     this.#reader.end(this.#remoteEnded && !failure ? undefined : error, failure);
     const ended = this.#remoteEnded;
     this.#remoteEnded = true;
-    if (failure) {
-      this.emit({ type: "error", error: failure, fatal: true });
-      this.#closed.reject(failure);
-    } else this.#closed.resolve();
+    if (failure) this.emit({ type: "error", error: failure, fatal: true });
+    this.#life.settle();
     if (!ended) this.emit({ type: "end" });
     this.#keeper?.ended();
   }

@@ -1,10 +1,20 @@
 /** The connection below a pipe, which may be replaced by another one. */
 
-import type { Clock } from "../internal/clock.ts";
+import { type Clock, holdProcess } from "../internal/clock.ts";
+import type { Transport } from "./address.ts";
 import type { Framer } from "./framing.ts";
 import { Inbound } from "./_inbound.ts";
 import type { Link } from "./_link.ts";
 import { Outbound } from "./_outbound.ts";
+
+/** Whose pending writes keep the process alive. */
+const SYSTEM: readonly Transport[] = ["tcp", "tls", "unix"];
+
+/**
+ * What the pipe hears of its link: it cannot be written to; something went wrong that did not end it; it heard of the other
+ * end, or did not for too long; nobody is there any more.
+ */
+export type CarrierNews = "unwritable" | "trouble" | "proven" | "suspect" | "dead";
 
 /** What a {@linkcode Carrier} is made with. */
 export interface CarrierOptions {
@@ -12,14 +22,8 @@ export interface CarrierOptions {
   readonly framing: Framer | null;
   /** How many bytes may wait to be sent. */
   readonly highWaterMark: number;
-  /** Called when the link cannot be written to. */
-  readonly writeFailed: (error: unknown) => void;
-  /** Called for what a link does not end by. */
-  readonly trouble: (error: unknown) => void;
-  /** Called when the link heard of the other end, or did not for too long. */
-  readonly prove: (proven: boolean) => void;
-  /** Called when the link knows that nobody is at the other end any more. */
-  readonly lose: (error: unknown) => void;
+  /** What tells the pipe. */
+  readonly tell: (news: CarrierNews, error?: unknown) => void;
 }
 
 /** A link, and the ways in and out over it. */
@@ -34,7 +38,7 @@ export class Carrier {
   reconnects = 0;
   /** Whether it is being closed by us, so that how it ends is no news. */
   closing = false;
-  readonly #options: CarrierOptions;
+  readonly #tell: CarrierOptions["tell"];
   /** What links that are gone had no room for. */
   #dropped = 0;
 
@@ -43,11 +47,11 @@ export class Carrier {
    * @param options Framing, limits, and who is told of trouble.
    */
   constructor(link: Link, options: CarrierOptions) {
-    const { framing, highWaterMark, writeFailed } = options;
-    this.#options = options;
+    const { framing, highWaterMark, tell } = options;
+    this.#tell = tell;
     this.link = link;
     this.inbound = new Inbound(link, framing);
-    this.outbound = new Outbound(link, framing, highWaterMark, writeFailed);
+    this.outbound = new Outbound(link, framing, highWaterMark, tell);
     this.#hear(link);
   }
 
@@ -61,6 +65,12 @@ export class Carrier {
     this.inbound.suspend();
     this.outbound.pause();
     this.link.abort();
+  }
+
+  /** Keeps the process alive while somebody waits to send. */
+  hold(clock: Clock): Disposable | undefined {
+    // A write of the system does so by itself, and a timer would cost more than the message.
+    return SYSTEM.includes(this.link.transport) ? undefined : holdProcess(clock);
   }
 
   /** Waits until everything was sent, or could not be, but not for longer than some milliseconds. */
@@ -90,9 +100,13 @@ export class Carrier {
 
   /** Passes on what the link says by itself, as long as it is this one's. */
   #hear(link: Link): void {
-    const { trouble, prove, lose } = this.#options;
-    link.onTrouble = trouble;
-    link.onProof = (proven) => link === this.link ? prove(proven) : undefined;
-    link.onLoss = (error) => link === this.link ? lose(error) : undefined;
+    // A stream of bytes says nothing but what reading and writing say.
+    if (link.unit === "bytes") return;
+    const tell = (news: CarrierNews, error?: unknown): void => {
+      if (link === this.link) this.#tell(news, error);
+    };
+    link.onTrouble = (error) => tell("trouble", error);
+    link.onProof = (proven) => tell(proven ? "proven" : "suspect");
+    link.onLoss = (error) => tell("dead", error);
   }
 }

@@ -27,7 +27,7 @@ const texts = new WeakSet<Uint8Array>();
 export class Outbound {
   readonly #framer: Framer | null;
   readonly #highWater: number;
-  readonly #onFailure: (error: unknown) => void;
+  readonly #tell: (news: "unwritable", error: unknown) => void;
   #link: Link;
   /** What waits to be written: whole buffers, the last one with room for more. */
   #queue: Uint8Array[] = [];
@@ -52,13 +52,18 @@ export class Outbound {
    * @param link Where to write.
    * @param framer How messages lie in its bytes; `null` where they are written as they are.
    * @param highWater How many bytes may wait before those who send have to.
-   * @param onFailure Called once for a link that cannot be written to.
+   * @param tell Called once for a link that cannot be written to.
    */
-  constructor(link: Link, framer: Framer | null, highWater: number, onFailure: (error: unknown) => void) {
+  constructor(
+    link: Link,
+    framer: Framer | null,
+    highWater: number,
+    tell: (news: "unwritable", error: unknown) => void,
+  ) {
     this.#link = link;
     this.#framer = link.unit === "bytes" ? framer : null;
     this.#highWater = highWater;
-    this.#onFailure = onFailure;
+    this.#tell = tell;
   }
 
   /**
@@ -179,7 +184,7 @@ export class Outbound {
         this.#wake();
       }
     } catch (error) {
-      if (link === this.#link && !this.#failure && !this.#paused) this.#onFailure(error);
+      if (link === this.#link && !this.#failure && !this.#paused) this.#tell("unwritable", error);
     } finally {
       if (link === this.#link) this.#writing = false;
     }

@@ -35,11 +35,17 @@ export function watchPath(
   network: NetworkView | undefined,
   clock: Clock = systemClock,
 ): Disposable {
-  const stack = new DisposableStack();
-  if (network) stack.use(of(views, network, () => new ViewWatch(network)).join(owner));
+  const view = network && of(views, network, () => new ViewWatch(network));
   const blind = !network || network.state.interfaces.length === 0;
-  if (blind && owner.path.key !== null) stack.use(addressesOf(clock).join(owner));
-  return stack;
+  const addresses = blind && owner.path.key !== null ? addressesOf(clock) : undefined;
+  view?.join(owner);
+  addresses?.join(owner);
+  return {
+    [Symbol.dispose]() {
+      view?.leave(owner);
+      addresses?.leave(owner);
+    },
+  };
 }
 
 /**
@@ -86,16 +92,15 @@ class ViewWatch {
     this.#network = network;
   }
 
-  join(owner: PathOwner): Disposable {
+  join(owner: PathOwner): void {
     this.#subscription ??= this.#network.subscribe((event) => this.#on(event));
     this.#owners.set(owner, "unseen");
     // It may have gone before anybody looked; told when the caller has had time to listen.
     if (this.#present(owner) === false) queueMicrotask(() => this.#check(owner, true));
     else this.#check(owner, false);
-    return { [Symbol.dispose]: () => this.#leave(owner) };
   }
 
-  #leave(owner: PathOwner): void {
+  leave(owner: PathOwner): void {
     this.#owners.delete(owner);
     if (this.#owners.size > 0) return;
     this.#subscription?.[Symbol.dispose]();
@@ -153,10 +158,9 @@ class AddressWatch {
     this.#clock = clock;
   }
 
-  join(owner: PathOwner): Disposable {
+  join(owner: PathOwner): void {
     this.#owners.add(owner);
     this.#timer ??= this.#clock.after(LOOK, () => this.#look());
-    return { [Symbol.dispose]: () => this.#leave(owner) };
   }
 
   /** The addresses that there are; `null` where the runtime does not tell without asking a person. */
@@ -167,7 +171,7 @@ class AddressWatch {
     return this.#keys = systemKeys();
   }
 
-  #leave(owner: PathOwner): void {
+  leave(owner: PathOwner): void {
     this.#owners.delete(owner);
     if (this.#owners.size > 0) return;
     this.#timer?.cancel();

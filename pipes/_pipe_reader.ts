@@ -37,7 +37,8 @@ interface Waiter {
 export class PipeReader {
   readonly #inbound: Inbound;
   readonly #options: PipeReaderOptions;
-  readonly #subscribers = new Set<Subscriber>();
+  /** Those who subscribed; made with the first of them. */
+  #subscribers: Set<Subscriber> | undefined;
   /** A message that was read, and that nobody has got. */
   #stash: Result | undefined;
   #waiter: Waiter | undefined;
@@ -106,12 +107,13 @@ export class PipeReader {
 
   /** See {@linkcode PipeBase.subscribe}. */
   subscribe(filter: PipeFilter | undefined): Subscriber {
-    if (this.#subscribers.size === 0) this.#lock("subscribe()")[Symbol.dispose]();
+    const all = this.#subscribers ??= new Set();
+    if (all.size === 0) this.#lock("subscribe()")[Symbol.dispose]();
     const subscriber: Subscriber = new Subscriber(filter, this.#options.queue, () => {
-      this.#subscribers.delete(subscriber);
-      if (this.#subscribers.size === 0 && this.#reader === "a subscription") this.#reader = undefined;
+      all.delete(subscriber);
+      if (all.size === 0 && this.#reader === "a subscription") this.#reader = undefined;
     });
-    this.#subscribers.add(subscriber);
+    all.add(subscriber);
     this.#reader = "a subscription";
     if (this.#over) subscriber.end(this.#over.failure);
     else this.#pump();
@@ -175,7 +177,7 @@ export class PipeReader {
       this.#stash ??= { error };
       waiter?.reject(error);
     } else waiter?.resolve(null);
-    for (const subscriber of [...this.#subscribers]) subscriber.end(failure);
+    for (const subscriber of [...this.#subscribers ?? []]) subscriber.end(failure);
   }
 
   /** Takes the place of the one who reads; throws where it is taken. */
@@ -255,17 +257,17 @@ export class PipeReader {
     this.#pumping = true;
     const stop = (error?: unknown): void => {
       this.#pumping = false;
-      for (const subscriber of [...this.#subscribers]) subscriber.end(error);
+      for (const subscriber of [...this.#subscribers ?? []]) subscriber.end(error);
     };
     const next = (): void => {
-      if (this.#subscribers.size === 0) {
+      if (!this.#subscribers?.size) {
         this.#pumping = false;
         return;
       }
       const waiter: Waiter = {
         resolve: (packet) => {
           // All of them have left meanwhile: it is for whoever comes next.
-          if (this.#subscribers.size === 0 && packet) {
+          if (!this.#subscribers?.size && packet) {
             this.#stash = { packet };
             this.#pumping = false;
           } else if (packet) {
@@ -290,7 +292,7 @@ export class PipeReader {
   async #hand(packet: Packet): Promise<void> {
     this.#count(packet);
     let wanted = false;
-    for (const subscriber of [...this.#subscribers]) {
+    for (const subscriber of [...this.#subscribers ?? []]) {
       if (!subscriber.wants(packet)) continue;
       wanted = true;
       const cost = subscriber.offer(packet);

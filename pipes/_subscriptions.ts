@@ -37,9 +37,12 @@ export interface QueueOptions {
 /** A function that tells whether a message is wanted. */
 type Matcher = (packet: Packet) => boolean;
 
+const USUAL: Required<QueueOptions> = { messages: 1024, bytes: 1024 * 1024, policy: "block" };
+
 /** Checks the limits of a queue, and fills in the defaults. */
-export function checkQueue(options: QueueOptions = {}): Required<QueueOptions> {
-  const { messages = 1024, bytes = 1024 * 1024, policy = "block" } = options;
+export function checkQueue(options?: QueueOptions): Required<QueueOptions> {
+  if (!options) return USUAL;
+  const { messages = USUAL.messages, bytes = USUAL.bytes, policy = USUAL.policy } = options;
   for (const [name, value] of Object.entries({ messages, bytes })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`Cannot make a pipe: queue.${name} must be a whole number from 1, got ${value}`);
