@@ -3,6 +3,7 @@
 import { backoffDelay } from "../internal/backoff.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { PermissionError } from "../internal/errors.ts";
+import { isUnsupported } from "./_need_runtime.ts";
 import { orAbort } from "./_or_abort.ts";
 
 /** What {@linkcode reach} works with. */
@@ -34,6 +35,7 @@ const STALE = 250;
  * @param options What to try, what wakes it and what ends it.
  * @returns What the attempt that worked gave.
  * @throws {PermissionError} No use in trying again.
+ * @throws {HoldfastError} `unsupported`, where there is no use either.
  * @throws The signal's reason.
  */
 export async function reach<T>(options: ReachOptions<T>): Promise<T> {
@@ -60,7 +62,7 @@ export async function reach<T>(options: ReachOptions<T>): Promise<T> {
     } catch (error) {
       signal.throwIfAborted();
       const why = stop.signal.aborted ? stop.signal.reason : error;
-      if (error instanceof PermissionError) throw error;
+      if (error instanceof PermissionError || isUnsupported(error)) throw error;
       onFailure?.(why);
     } finally {
       limit.cancel();

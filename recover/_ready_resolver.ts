@@ -1,11 +1,12 @@
 /** The third step of the readiness gate: the resolver belongs to this network, and answers. */
 
 import { holdProcess, wait } from "../internal/clock.ts";
-import { HoldfastError } from "../internal/errors.ts";
+import { type HoldfastError, PermissionError } from "../internal/errors.ts";
 import { isLoopback, parseIp } from "../internal/ip.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { limited } from "./_limited.ts";
 import { orAbort } from "./_or_abort.ts";
+import { isUnsupported } from "./_need_runtime.ts";
 import { messageOf, ok, skipped, type StepContext, type StepResult } from "./_ready_step.ts";
 import { networkKey } from "./network_key.ts";
 
@@ -86,7 +87,7 @@ async function firstOf(context: StepContext, ask: (signal: AbortSignal) => Promi
 function whyImpossible(error: unknown): HoldfastError | undefined {
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   const impossible = (one: unknown): one is HoldfastError =>
-    one instanceof HoldfastError && (one.code === "permission" || one.code === "unsupported");
+    one instanceof PermissionError || isUnsupported(one);
   return errors.every(impossible) ? errors.find(impossible) : undefined;
 }
 

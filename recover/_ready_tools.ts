@@ -1,9 +1,10 @@
 /** How the readiness gate reaches the outside; each may be replaced by a test. */
 
-import { HoldfastError, isNotCapable, PermissionError } from "../internal/errors.ts";
+import { isNotCapable, PermissionError } from "../internal/errors.ts";
 import { flagsOf, type Need, permissionState, withPermission, wouldPrompt } from "../internal/permissions.ts";
 import { connectTcp } from "./_connect_tcp.ts";
 import { bracketed, sendDatagram } from "./_datagram.ts";
+import { needRuntime } from "./_need_runtime.ts";
 
 /** The discard service (RFC 863): hardly anybody offers it, and nobody minds. */
 const DISCARD = 9;
@@ -97,15 +98,6 @@ const TYPES = { A: 4, AAAA: 6 } as const;
 
 function net(host: string): Need {
   return { name: "net", host };
-}
-
-/** A browser has none of all this, and nothing that would take its place. */
-function needRuntime(operation: string): void {
-  if (globalThis.Deno) return;
-  throw new HoldfastError(`Cannot ${operation}: this runtime has no sockets`, {
-    code: "unsupported",
-    operation,
-  });
 }
 
 /** What the toolkit chooses by itself makes the runtime ask nobody. */

@@ -8,6 +8,7 @@ import { checkFunctions, checkNetwork, checkPolicy } from "./_check_shape.ts";
 import type { ProofOptions } from "./_connect.ts";
 import { dialOnce, type DialPlan } from "./_dial_once.ts";
 import type { DialResolver } from "./_gather.ts";
+import { needRuntime } from "./_need_runtime.ts";
 import { systemResolvers } from "./_resolve.ts";
 import { type DialTarget, type ParsedTarget, parseTarget } from "./_target.ts";
 import type { DialAttempt } from "./dial_error.ts";
@@ -171,6 +172,7 @@ export function dial<T = undefined>(
  * @returns The connection and how it came about.
  * @throws {DialError} When no address could be reached; it knows each attempt.
  * @throws {PermissionError} Without `--allow-net` for any of them.
+ * @throws {HoldfastError} `unsupported`, in a browser.
  * @throws {TypeError} When target or options make no sense, a link-local address without zone among them.
  * @throws {RangeError} When a number is out of range.
  *
@@ -213,6 +215,7 @@ function planOf<T>(target: ParsedTarget, options: DialOptions<T>): DialPlan<T> {
   const { transport = "tcp", tls = {}, family, network, resolver, proof } = options;
   const { attemptDelay = 250, attemptTimeout = 10_000, resolutionDelay = 50, resolveTimeout = 3000 } =
     options;
+  needRuntime("dial");
   checkWord("dial", "transport", transport, ["tcp", "tls"]);
   checkNumber("dial", "attemptDelay", attemptDelay, { from: 10, to: 2000 });
   checkNumber("dial", "attemptTimeout", attemptTimeout, { above: true });

@@ -5,6 +5,7 @@ import { PermissionError } from "../internal/errors.ts";
 import { logUncaught } from "../internal/log.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { limited } from "./_limited.ts";
+import { isUnsupported } from "./_need_runtime.ts";
 import { orAbort } from "./_or_abort.ts";
 import { gatewayStep } from "./_ready_gateway.ts";
 import { NEAR, onlineStep } from "./_ready_online.ts";
@@ -145,6 +146,7 @@ const RESOLVER_LIMIT = 2000;
  * @param options What is to be reached, and for how long to wait.
  * @returns What was found. That time was up is no error: `ready` is `false` then.
  * @throws {PermissionError} When the runtime forbids to connect to the target.
+ * @throws {HoldfastError} `unsupported`, for a target without `probe` in a browser.
  * @throws {TypeError} When an option is not what it should be.
  * @throws The signal's reason.
  *
@@ -244,7 +246,7 @@ export function readyGate(
     const report = ready(network, { ...rest, signal: stop.signal });
     const pass: Pass = { report, stop, waiting: 0 };
     report.then(onReport).catch((error) => {
-      if (!stop.signal.aborted && !(error instanceof PermissionError)) {
+      if (!stop.signal.aborted && !(error instanceof PermissionError) && !isUnsupported(error)) {
         logUncaught(undefined, "Uncaught error in a handler of a readiness gate", error);
       }
     }).finally(() => {

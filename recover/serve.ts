@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import type { EventOf } from "../internal/events.ts";
 import type { DrainOptions } from "./accept_loop.ts";
 import { checkFunction, checkNumber, checkWord } from "./_check.ts";
+import { needRuntime } from "./_need_runtime.ts";
 import { ServerSupervisor } from "./_server_supervisor.ts";
 
 /** What {@linkcode serve} takes besides the options of `Deno.serve`. */
@@ -137,6 +138,7 @@ export interface GuardedServer extends AsyncDisposable {
 export function serve(handler: Deno.ServeHandler<Deno.NetAddr>, options: ServeOptions = {}): GuardedServer {
   const { maxInFlight = Infinity, retryAfter = 1, pause = 50, oldConnections = "auto", clock = systemClock } =
     options;
+  needRuntime("serve");
   checkFunction("serve", "handler", handler);
   checkWord("serve", "oldConnections", oldConnections, ["auto", "close", "keep"]);
   if (maxInFlight !== Infinity) checkNumber("serve", "maxInFlight", maxInFlight, { from: 1, whole: true });
