@@ -276,7 +276,7 @@ export const RECOVER: readonly Sabotage[] = [
     name: "classify: a datagram without a way means that there is no network",
     file: "recover/_circumstances.ts",
     find: 'network?.online === true ? "send-fails-for-now"',
-    replace: 'false ? "send-fails-for-now"',
+    replace: 'network?.online === false ? "send-fails-for-now"',
     test: ["tests/netns/failures_udp_test.ts"],
   },
   {
