@@ -400,3 +400,25 @@ Deno.test("a heartbeat proves the other end, suspects it, and gives the connecti
   assertEquals([pipe.proven, pings.length], [true, 4]);
   await pipe.close();
 });
+
+Deno.test("an interface that the view hides is no lost address, at first, after changes and on a loss", async () => {
+  const [real] = Deno.networkInterfaces().filter(({ address, family }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  );
+  // Where there is nothing but a loopback, nothing can be hidden.
+  if (!real) return;
+  const clock = new FakeClock();
+  const { fake, watcher } = await networkOf(clock);
+  const { first, far } = place({ local: real.address, remote: "203.0.113.1" });
+  const pipe = keepPipe(first(), { network: watcher, clock, framing: lines() });
+  const names = told(pipe);
+  await Promise.resolve();
+  fake.setDefaultRoute(4, { interface: "eth0", gateway: "192.168.1.2" });
+  // Until all has settled.
+  await clock.tickAsync(5000);
+  const reading = assertRejects(() => pipe.recv(), PipeError);
+  far[0]?.abort();
+  assertEquals((await reading).code, "lost");
+  assertEquals(names.includes("addresslost"), false);
+  await watcher.close();
+});

@@ -62,8 +62,11 @@ export function isAddressGone(
   clock: Clock = systemClock,
 ): boolean {
   if (key === null) return false;
-  const keys = network && addressKeys(network.state) || addressesOf(clock).read();
-  return keys?.has(key) === false;
+  const shown = network && addressKeys(network.state);
+  if (shown?.has(key)) return false;
+  // A view may hide interfaces, so what the runtime shows counts more.
+  const there = addressesOf(clock).read()?.has(key);
+  return there === undefined ? Boolean(shown) : !there;
 }
 
 const views = new WeakMap<NetworkView, ViewWatch>();
