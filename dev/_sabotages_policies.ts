@@ -138,6 +138,13 @@ export const POLICIES: readonly Sabotage[] = [
     test: ["recover/hedge_test.ts"],
   },
   {
+    name: "hedge: another attempt begins after it was called off",
+    file: "recover/hedge.ts",
+    find: "if (!over) start();",
+    replace: "start();",
+    test: ["recover/hedge_test.ts"],
+  },
+  {
     name: "hedge: losers are not ended",
     file: "recover/hedge.ts",
     find: "for (const other of running) other.abort(reason);",

@@ -75,6 +75,13 @@ export const RECOVER: readonly Sabotage[] = [
     test: ["recover/_connect_test.ts"],
   },
   {
+    name: "ready: a knock is called off in the tick in which it succeeds",
+    file: "recover/_ready_tools.ts",
+    find: "connectTcp(gateway, DISCARD, signal)",
+    replace: "Deno.connect({ hostname: gateway, port: DISCARD, signal })",
+    test: ["recover/_ready_tools_test.ts"],
+  },
+  {
     name: "dial: small writes wait",
     file: "recover/_connect.ts",
     find: "if (noDelay) tcp.setNoDelay(true);",
@@ -98,8 +105,8 @@ export const RECOVER: readonly Sabotage[] = [
   {
     name: "dial: who gave up while the losers end gets the winner all the same",
     file: "recover/_race.ts",
-    find: "if (!this.#calledOff) return",
-    replace: "if (true) return",
+    find: "this.#calledOff ??= { reason };",
+    replace: "if (!this.#over) this.#calledOff ??= { reason };",
     test: ["recover/_race_test.ts"],
   },
   {
