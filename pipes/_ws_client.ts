@@ -3,10 +3,10 @@
 import { isIP } from "node:net";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocket } from "ws";
 import type { HostAddress } from "./address.ts";
 import type { Link } from "./_link.ts";
 import { linkStream } from "./_link_stream.ts";
+import { wsLibrary } from "./_ws_library.ts";
 import type { NodeWebSocket } from "./_ws_link.ts";
 import type { CheckedWebSocketOptions } from "./web_socket_options.ts";
 
@@ -39,6 +39,7 @@ export async function openWs(
   request: WsRequest,
   signal: AbortSignal,
 ): Promise<{ readonly socket: NodeWebSocket; readonly stream: Duplex }> {
+  const { WebSocket } = await wsLibrary();
   signal.throwIfAborted();
   const { url, protocols, maxPayload, compression: perMessageDeflate, closeTimeout } = request;
   const stream = linkStream(link);

@@ -3,7 +3,7 @@
 import type { Buffer } from "node:buffer";
 import { type IncomingMessage, Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
+import type { WsLibrary } from "./_ws_library.ts";
 import type { NodeWebSocket } from "./_ws_link.ts";
 import type { CheckedWebSocketOptions, WebSocketRequest } from "./web_socket_options.ts";
 
@@ -41,9 +41,10 @@ export class WsServer {
   readonly #upgrader: Upgrader;
 
   /**
+   * @param library What answers requests for a WebSocket.
    * @param options How requests are answered.
    */
-  constructor(options: WsServerOptions) {
+  constructor({ WebSocketServer }: WsLibrary, options: WsServerOptions) {
     const { maxPayload, compression: perMessageDeflate, closeTimeout, protocols } = options;
     this.#options = options;
     this.#upgrader = new WebSocketServer({

@@ -10,6 +10,7 @@ import { transportOf } from "./_transports.ts";
 import { checkWebSocketOptions } from "./web_socket_options.ts";
 import type { WebSocketConnectOptions, WebSocketListenOptions } from "./web_socket_options.ts";
 import { openWs, type WsRequest } from "./_ws_client.ts";
+import { wsLibrary } from "./_ws_library.ts";
 import { type NodeWebSocket, WsLink } from "./_ws_link.ts";
 import { WsServer } from "./_ws_server.ts";
 
@@ -56,7 +57,7 @@ async function listenOn(
 ): Promise<LinkListener> {
   const { path, transport, below } = withHost(url);
   const checked = checkWebSocketOptions("listen", ws);
-  const server = new WsServer({ ...checked, path, allow: ws.allow });
+  const server = new WsServer(await wsLibrary(), { ...checked, path, allow: ws.allow });
   const listener = await transportOf(below.transport, options.transports).listen(below, options);
   const { network, clock } = options;
   return {

@@ -8,9 +8,13 @@ import { type Registry, serveRegistry } from "../dev/registry.ts";
 import { publishDryRun } from "../dev/stage.ts";
 
 const root = fileSystemPath(ROOT);
+const here = Deno.execPath();
 const windows = Deno.build.os === "windows";
 const config = await readConfig(root);
 const entries = Object.entries(config.exports);
+
+/** The entry points that need packages from npm, and which. */
+const FROM_NPM: Readonly<Record<string, readonly string[]>> = { "./pipes/ws": ["ws"] };
 
 /** An entry point as a user writes it: `@holdfast/net/watch`. */
 function specifier(entry: string): string {
@@ -32,7 +36,6 @@ interface Outside extends AsyncDisposable {
 async function outside(): Promise<Outside> {
   const folder = await Deno.makeTempDir({ prefix: "holdfast-outside-" });
   const registry = await serveRegistry({ root });
-  const here = Deno.execPath();
   const env = {
     JSR_URL: registry.url,
     DENO_DIR: `${folder}/cache`,
@@ -68,21 +71,35 @@ Deno.test("the packages of the registry install, check and run outside the repos
   await using there = await outside();
 
   await t.step(
-    "a project imports every entry point, passes the type check, and runs without a permission",
+    "a project imports every entry point that needs no npm, passes the type check, and runs without a permission",
     async () => {
-      const lines = entries.map(([entry], at) => `import * as m${at} from "${specifier(entry)}";`);
+      const free = entries.filter(([entry]) => !Object.hasOwn(FROM_NPM, entry));
+      const lines = free.map(([entry], at) => `import * as m${at} from "${specifier(entry)}";`);
       lines.push(
-        `console.log(JSON.stringify([${entries.map((_, at) => `Object.keys(m${at})`).join(", ")}]));`,
+        `console.log(JSON.stringify([${free.map((_, at) => `Object.keys(m${at})`).join(", ")}]));`,
       );
       const project = await there.project("consumer", { "main.ts": lines.join("\n") });
       ended(await there.deno(project, "check", "main.ts"));
       const result = await there.deno(project, "run", "--no-prompt", "main.ts");
       ended(result);
       const names: readonly string[][] = JSON.parse(result.stdout);
-      const own = await Promise.all(entries.map(async ([, path]) => Object.keys(await import(`../${path}`))));
+      const own = await Promise.all(free.map(async ([, path]) => Object.keys(await import(`../${path}`))));
       assertEquals(names, own);
     },
   );
+
+  await t.step("the entry points that need npm run as well, without a permission", async () => {
+    const lines = Object.keys(FROM_NPM).map((entry) => `import "${specifier(entry)}";`);
+    const project = await there.project("from-npm", { "main.ts": lines.join("\n") });
+    // What this machine has got from npm before need not be fetched again.
+    const { stdout } = await run(here, { args: ["info", "--json"] });
+    const cache = `${there.folder}/cache-with-npm`;
+    await Deno.mkdir(cache);
+    await Deno.symlink(JSON.parse(stdout).npmCache, `${cache}/npm`, { type: "dir" });
+    const env = { JSR_URL: there.registry.url, DENO_DIR: cache };
+    ended(await run(here, { args: ["check", "main.ts"], cwd: project, env, bound: 60_000 }));
+    ended(await run(here, { args: ["run", "--no-prompt", "main.ts"], cwd: project, env, bound: 60_000 }));
+  });
 
   await t.step("`deno run jsr:@holdfast/net/cli status` shows the network", async () => {
     const project = await there.project("run", {});
@@ -127,17 +144,20 @@ Deno.test("the packages of the registry install, check and run outside the repos
   }
 });
 
-Deno.test("no entry point pulls in an npm package", async (t) => {
+Deno.test("an entry point pulls in the npm packages that it is there for, and most of them none", async (t) => {
   for (const [entry, path] of entries) {
     await t.step(`${config.name}${entry.slice(1)}`, async () => {
       const result = await run(Deno.execPath(), { args: ["info", "--json", "--no-lock", path], cwd: root });
       ended(result);
-      const graph: { modules: { specifier: string; error?: string }[]; npmPackages: object } = JSON.parse(
-        result.stdout,
-      );
+      const graph: {
+        readonly modules: readonly { readonly error?: string; readonly npmPackage?: string }[];
+        readonly npmPackages: Readonly<Record<string, { readonly name: string }>>;
+      } = JSON.parse(result.stdout);
       assertEquals(graph.modules.filter(({ error }) => error !== undefined), []);
-      assertEquals(graph.modules.filter(({ specifier }) => specifier.startsWith("npm:")), []);
-      assertEquals(Object.keys(graph.npmPackages), []);
+      const packages = graph.modules.flatMap(({ npmPackage }) =>
+        npmPackage === undefined ? [] : [graph.npmPackages[npmPackage]?.name]
+      );
+      assertEquals(packages, [...FROM_NPM[entry] ?? []]);
     });
   }
 });
