@@ -6,7 +6,7 @@ import { classify } from "../../recover/classify.ts";
 import { eventually } from "../_child.ts";
 import { provoke, type Scene, thrown } from "./_provoke.ts";
 import { ADDRESS, type Host } from "./_two_hosts.ts";
-import type { UdpCommand, UdpState } from "./_udp_program.ts";
+import type { UdpCommand, UdpState } from "./_datagram_program.ts";
 
 const { v4 } = ADDRESS.server;
 const PORT = 4000;
@@ -17,7 +17,7 @@ interface Udp {
 }
 
 async function udp({ lab }: Scene, host: Host): Promise<Udp> {
-  const program = await lab.start(host, "_udp_program.ts");
+  const program = await lab.start(host, "_datagram_program.ts");
   return { tell: (command) => program.ask<UdpState>(command) };
 }
 
