@@ -45,6 +45,17 @@ export function isLoopback(bytes: Uint8Array): boolean {
   return bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
 }
 
+/** The network part of an address: its first bits, the others zero. */
+export function networkOf(bytes: Uint8Array, prefix: number): Uint8Array {
+  return bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i))));
+}
+
+/** Whether two addresses are of one family, and the same in so many of their first bits. */
+export function sharePrefix(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
+  const network = networkOf(b, prefix);
+  return a.length === b.length && networkOf(a, prefix).every((byte, i) => byte === network[i]);
+}
+
 function isMapped(bytes: Uint8Array): boolean {
   return bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
 }

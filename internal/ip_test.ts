@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { formatIp, isLoopback, isUnicast, parseIp } from "./ip.ts";
+import { formatIp, isLoopback, isUnicast, networkOf, parseIp, sharePrefix } from "./ip.ts";
 
 function canonical(text: string): string | null {
   const bytes = parseIp(text);
@@ -107,4 +107,20 @@ Deno.test("isUnicast() and isLoopback() know the ranges", () => {
   for (const text of ["126.0.0.1", "::2", "1::1", "::", "::ffff:10.0.0.1"]) {
     assert(!isLoopback(of(text)), text);
   }
+});
+
+Deno.test("networkOf() keeps the first bits, and sharePrefix() compares them within one family", () => {
+  const bytes = (text: string): Uint8Array => parseIp(text) ?? new Uint8Array();
+  const network = (text: string, prefix: number): string => formatIp(networkOf(bytes(text), prefix));
+  assertEquals([0, 8, 12, 20, 32].map((prefix) => network("172.31.255.9", prefix)), [
+    "0.0.0.0",
+    "172.0.0.0",
+    "172.16.0.0",
+    "172.31.240.0",
+    "172.31.255.9",
+  ]);
+  assertEquals(network("2001:db8:1:2ff::9", 57), "2001:db8:1:280::");
+  assert(sharePrefix(bytes("10.1.2.3"), bytes("10.1.3.3"), 23));
+  assert(!sharePrefix(bytes("10.1.2.3"), bytes("10.1.3.3"), 24));
+  assert(!sharePrefix(bytes("10.0.0.0"), bytes("a00::"), 8), "another family");
 });

@@ -1,6 +1,6 @@
 /** Which targets are reached without a gateway: this machine itself, and what lies on its own links. */
 
-import { isLoopback, parseIp } from "../internal/ip.ts";
+import { isLoopback, parseIp, sharePrefix } from "../internal/ip.ts";
 import type { NetworkViewState } from "../internal/network_view.ts";
 
 /**
@@ -29,10 +29,5 @@ function contains(
   other: Uint8Array,
 ): boolean {
   const own = parseIp(address);
-  if (own?.length !== other.length) return false;
-  const bits = prefix ?? own.length * 8;
-  return own.every((byte, i) => {
-    const mask = 0xff00 >> Math.max(0, Math.min(8, bits - 8 * i)) & 0xff;
-    return (byte & mask) === ((other[i] ?? 0) & mask);
-  });
+  return own !== null && sharePrefix(own, other, prefix ?? own.length * 8);
 }

@@ -1,6 +1,6 @@
 /** Questions about addresses in text form, as errors and callers give them. */
 
-import { isLoopback, parseIp } from "../internal/ip.ts";
+import { isLoopback, parseIp, sharePrefix } from "../internal/ip.ts";
 import type { NetworkViewState } from "../internal/network_view.ts";
 
 /** Whether it is a link-local IPv6 address that does not name its interface. */
@@ -26,17 +26,10 @@ export function isOnLink(address: string | undefined, network: NetworkViewState 
   const bytes = address === undefined ? null : parseIp(address);
   if (bytes === null || network === undefined) return false;
   return network.interfaces.some(({ addresses }) =>
-    addresses.some(({ address: own, prefix }) =>
-      prefix !== undefined && sharePrefix(bytes, parseIp(own), prefix)
-    )
+    addresses.some(({ address, prefix }) => {
+      const own = parseIp(address);
+      // Without a prefix everything would be on the link.
+      return own !== null && prefix !== undefined && prefix > 0 && sharePrefix(bytes, own, prefix);
+    })
   );
-}
-
-function sharePrefix(a: Uint8Array, b: Uint8Array | null, prefix: number): boolean {
-  // Without a prefix everything would be on the link.
-  if (b === null || a.length !== b.length || prefix === 0) return false;
-  return a.every((byte, i) => {
-    const mask = 0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i)) & 0xff;
-    return ((byte ^ (b[i] ?? 0)) & mask) === 0;
-  });
 }

@@ -1,6 +1,6 @@
 /** Which network it is: what was learnt in one must not be held against another. */
 
-import { parseIp } from "../internal/ip.ts";
+import { networkOf, parseIp } from "../internal/ip.ts";
 import type { NetworkView, NetworkViewRoute, NetworkViewState } from "../internal/network_view.ts";
 
 /** What was found out of a view: the hardware addresses of the gateways it has named, and the key of one state. */
@@ -70,6 +70,5 @@ function prefixOf({ interface: name, source }: NetworkViewRoute, { interfaces }:
   const address = interfaces.find((i) => i.name === name)?.addresses.find((a) => a.address === source);
   if (!bytes || address?.prefix === undefined) return "";
   const { prefix } = address;
-  const network = bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i))));
-  return `${network.toHex()}:${prefix}`;
+  return `${networkOf(bytes, prefix).toHex()}:${prefix}`;
 }

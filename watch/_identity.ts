@@ -1,6 +1,6 @@
 /** Which network it is: two networks may use the same addresses, but hardly the same gateway hardware. */
 
-import { formatIp, parseIp } from "../internal/ip.ts";
+import { formatIp, networkOf, parseIp, sharePrefix } from "../internal/ip.ts";
 import type { IdentityEvent, NetworkIdentity } from "./events.ts";
 import type { Reading } from "./_reading.ts";
 import type { Address, Family } from "./state.ts";
@@ -49,21 +49,14 @@ export function identityOf(
   const own = family === 6 || !gateway
     ? undefined
     : iface?.addresses.find((address) => contains(address, gateway));
-  return { gateway: route.gateway, mac, network: own ? networkOf(own) : null };
+  return { gateway: route.gateway, mac, network: own ? networkText(own) : null };
 }
 
-/** An address with all bits behind a prefix cleared. */
-function masked(bytes: Uint8Array, prefix: number): Uint8Array {
-  return bytes.map((byte, n) => byte & (0xff00 >> Math.max(0, Math.min(8, prefix - n * 8))) & 0xff);
+function contains({ address, prefix }: Address, other: Uint8Array): boolean {
+  const own = parseIp(address);
+  return own !== null && sharePrefix(own, other, prefix);
 }
 
-function contains(address: Address, other: Uint8Array): boolean {
-  const own = parseIp(address.address);
-  if (!own || own.length !== other.length) return false;
-  const network = masked(other, address.prefix);
-  return masked(own, address.prefix).every((byte, n) => byte === network[n]);
-}
-
-function networkOf({ address, prefix }: Address): string {
-  return `${formatIp(masked(parseIp(address) ?? new Uint8Array(), prefix))}/${prefix}`;
+function networkText({ address, prefix }: Address): string {
+  return `${formatIp(networkOf(parseIp(address) ?? new Uint8Array(), prefix))}/${prefix}`;
 }
