@@ -104,20 +104,27 @@ export class WebSocketLink implements Link {
 
   async close(): Promise<void> {
     this.#leave(1000);
-    const timer = this.#clock.after(this.#options.closeTimeout, this.#closed.resolve, { ref: true });
+    // Closed before it is open, it would be lost and not ended.
+    if (this.#socket.readyState !== WebSocket.CONNECTING) this.#socket.close(1000);
+    const timer = this.#clock.after(this.#options.closeTimeout, () => this.#giveUp(), { ref: true });
     await this.#closed.promise;
     timer.cancel();
   }
 
   abort(): void {
     this.#leave(ABORTED);
+    this.#socket.close(ABORTED);
+  }
+
+  #giveUp(): void {
+    this.#socket.close(ABORTED);
+    this.#closed.resolve();
   }
 
   #leave(code: number): void {
     this.#over = true;
     this.#code ??= code;
     this.#queue.clear(new Deno.errors.Interrupted("the WebSocket was closed by us"));
-    this.#socket.close(code);
   }
 
   #onOpen(): void {

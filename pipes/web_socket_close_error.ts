@@ -32,7 +32,7 @@ export class WebSocketCloseError extends Error {
       lost
         ? `the WebSocket was lost without a goodbye${below}`
         : `the WebSocket was closed with ${code}${said}`,
-      { cause },
+      cause instanceof Error ? { cause } : {},
     );
     this.code = code === 0 ? 1006 : code;
     this.reason = reason;

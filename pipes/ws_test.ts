@@ -326,6 +326,23 @@ Deno.test("without an answer to two pings the pipe is suspect, then lost, althou
   assertEquals([code, failure?.kind, failure?.scenario], ["lost", "timeout", "websocket-half-open"]);
 });
 
+Deno.test("a half-open connection is replaced by a new one, and the pipe goes on", async () => {
+  const clock = new FakeClock();
+  await using server = await startFaultServer({ fault: { type: "websocket-half-open" } });
+  const heartbeat = { interval: 1000, timeout: 500 };
+  const options = { webSocket: { heartbeat }, reconnect: true, clock };
+  await using pipe = await connect(`ws://127.0.0.1:${server.port}`, options);
+  server.setFault({ type: "websocket" });
+  let ups = 0;
+  pipe.on("up", () => ups++);
+  while (ups < 2) {
+    await clock.tickAsync(100);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await pipe.send("again");
+  assertEquals([text(await pipe.recv()), pipe.stats.reconnects], ["again", 1]);
+});
+
 Deno.test("the other end is not judged while we do not read, and what it sent is all there", async () => {
   const clock = new FakeClock();
   const count = 256;
