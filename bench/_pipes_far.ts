@@ -10,6 +10,8 @@ export interface Far {
   readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages";
   /** After how many bytes (of messages: without their framing) it sends one byte back; 0 to echo instead. */
   readonly total: number;
+  /** The certificate, where it is to speak TLS by the runtime's own. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** Takes in through a stream. */
@@ -27,12 +29,13 @@ async function sink(
   }
 }
 
-function serveRaw({ kind, total }: Far): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+function serveRaw({ kind, total, tls }: Far): number {
+  const where = { hostname: "127.0.0.1", port: 0 };
+  const listener = tls ? Deno.listenTls({ ...where, ...tls }) : Deno.listen(where);
   const one = new Uint8Array(1);
   (async () => {
     const conn = await listener.accept();
-    conn.setNoDelay(true);
+    if ("setNoDelay" in conn) conn.setNoDelay(true);
     if (kind === "raw-streams") return await sink(conn.readable, total, () => conn.write(one));
     const buffer = new Uint8Array(64 * 1024);
     let count = 0;
@@ -48,9 +51,11 @@ function serveRaw({ kind, total }: Far): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
-async function servePipe({ kind, total }: Far): Promise<number> {
+async function servePipe({ kind, total, tls }: Far): Promise<number> {
   const options = kind === "pipe-messages" ? { framing: lengthPrefix() } : {};
-  const server = await listen("tcp://127.0.0.1:0", options);
+  const server = tls
+    ? await listen("tls://127.0.0.1:0", { ...options, tls: { ...tls, by: "native" } })
+    : await listen("tcp://127.0.0.1:0", options);
   const { port } = server.addresses[0] ?? { port: 0 };
   const one = new Uint8Array(1);
   const serve = async (pipe: Pipe): Promise<void> => {

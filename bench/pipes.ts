@@ -1,5 +1,6 @@
 /** What a pipe costs beside the bare connection: throughput, round trips, TLS, memory. The other end has a thread of its own. */
 
+import { cpuUsage } from "node:process";
 import { connect } from "../pipes/connect.ts";
 import { lengthPrefix } from "../pipes/framing.ts";
 import { listen } from "../pipes/listen.ts";
@@ -44,7 +45,10 @@ async function rawConnection(port: number): Promise<Deno.TcpConn> {
 
 /** The runtime's own streams. */
 const rawStreams: MakeCarrier = async (far, total) => {
-  const connection = await rawConnection(await far.start({ kind: "raw-streams", total }));
+  return streamCarrier(await rawConnection(await far.start({ kind: "raw-streams", total })));
+};
+
+function streamCarrier(connection: Deno.TcpConn | Deno.TlsConn): Carrier {
   const writer = connection.writable.getWriter();
   const one = new Uint8Array(1);
   return {
@@ -58,7 +62,7 @@ const rawStreams: MakeCarrier = async (far, total) => {
       return Promise.resolve();
     },
   };
-};
+}
 
 /** The runtime's own writes, one system call each. */
 const rawWrites: MakeCarrier = async (far, total) => {
@@ -81,7 +85,10 @@ const rawWrites: MakeCarrier = async (far, total) => {
 
 /** The streams of a pipe. */
 const pipeStreams: MakeCarrier = async (far, total) => {
-  const pipe = await connect(`tcp://127.0.0.1:${await far.start({ kind: "pipe-streams", total })}`);
+  return pipeCarrier(await connect(`tcp://127.0.0.1:${await far.start({ kind: "pipe-streams", total })}`));
+};
+
+function pipeCarrier(pipe: Pipe): Carrier {
   const writer = pipe.writable.getWriter();
   return {
     async carry(size, writes) {
@@ -91,7 +98,7 @@ const pipeStreams: MakeCarrier = async (far, total) => {
     },
     [Symbol.asyncDispose]: () => pipe.close(),
   };
-};
+}
 
 /** Messages by `send()` and `recv()`. */
 const pipeMessages: MakeCarrier = async (far, total) => {
@@ -107,29 +114,58 @@ const pipeMessages: MakeCarrier = async (far, total) => {
   };
 };
 
-/** Runs variants by turns, A B B A, and tells the throughput of each in MiB a second. */
-async function interleaved(
-  variants: Readonly<Record<string, MakeCarrier>>,
+/** What a variant takes beside the first one, in the same round; the median of all rounds. */
+interface Comparison {
+  /** How much longer. */
+  readonly time: number;
+  /** How much more of the processors, at both ends together; other programs do not matter for that. */
+  readonly work: number;
+  /** Its throughput in MiB a second. */
+  readonly speed: number;
+}
+
+/** Runs variants by turns, in any order, and compares within the rounds. */
+async function interleaved<K extends string>(
+  variants: Readonly<Record<K, MakeCarrier>>,
   size: number,
-  slices: number,
-): Promise<Readonly<Record<string, number>>> {
-  const writes = Math.max(16, Math.round((size >= 16 * 1024 ? 16 * MIB : 4 * MIB) / size));
+  rounds: number,
+): Promise<Readonly<Record<K, Comparison>>> {
+  const writes = Math.max(16, Math.round((size >= 16 * 1024 ? 48 * MIB : 4 * MIB) / size));
   using far = new FarSide();
   await using stack = new AsyncDisposableStack();
-  const carriers: (readonly [string, Carrier])[] = [];
-  for (const [name, make] of Object.entries(variants)) {
-    carriers.push([name, stack.use(await make(far, size * writes))]);
+  const runs: { readonly carrier: Carrier; readonly times: number[]; readonly works: number[] }[] = [];
+  for (const make of Object.values<MakeCarrier>(variants)) {
+    runs.push({ carrier: stack.use(await make(far, size * writes)), times: [], works: [] });
   }
-  const speeds: Record<string, number[]> = {};
-  for (let n = -4; n < slices; n++) {
-    for (const [name, carrier] of n % 2 === 0 ? carriers : [...carriers].reverse()) {
+  // The first rounds warm the compiler up.
+  for (let n = -5; n < rounds; n++) {
+    // What one leaves behind, the next one clears away: nobody may always come after the same.
+    for (const { carrier, times, works } of shuffled(runs)) {
+      const before = cpuUsage();
       const start = performance.now();
       await carrier.carry(size, writes);
-      // The first slices warm the compiler up.
-      if (n >= 0) (speeds[name] ??= []).push(size * writes / MIB / ((performance.now() - start) / 1000));
+      const time = performance.now() - start;
+      const { user, system } = cpuUsage(before);
+      if (n < 0) continue;
+      times.push(time);
+      works.push(user + system);
     }
   }
-  return Object.fromEntries(Object.entries(speeds).map(([name, all]) => [name, median(all)]));
+  const beside = (all: readonly number[], first: readonly number[] = []): number =>
+    median(all.map((value, n) => value / (first[n] ?? NaN)));
+  const compared = runs.map(({ times, works }): Comparison => ({
+    time: beside(times, runs[0]?.times),
+    work: beside(works, runs[0]?.works),
+    speed: size * writes / MIB / (median(times) / 1000),
+  }));
+  return Object.fromEntries(Object.keys(variants).map((name, n) => [name, compared[n]])) as Record<
+    K,
+    Comparison
+  >;
+}
+
+function shuffled<T>(all: readonly T[]): readonly T[] {
+  return all.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ one }) => one);
 }
 
 /** Round trips of 64 bytes, in microseconds. */
@@ -159,6 +195,28 @@ async function pingPong(rounds: number): Promise<readonly Figure[]> {
   return [figure("pipe: 64-byte ping-pong, p50 above raw", more, "us", 10, rounds, note)];
 }
 
+/** Streams over TLS beside the runtime's own, both ends by the runtime. */
+async function tlsStreams(rounds: number): Promise<readonly Figure[]> {
+  const authority = await makeTestAuthority();
+  const tls = await authority.issue();
+  const caCerts = [authority.cert];
+  const raw: MakeCarrier = async (far, total) => {
+    const port = await far.start({ kind: "raw-streams", total, tls });
+    const connection = await Deno.connectTls({ hostname: "localhost", port, caCerts });
+    await connection.handshake();
+    return streamCarrier(connection);
+  };
+  const streams: MakeCarrier = async (far, total) => {
+    const port = await far.start({ kind: "pipe-streams", total, tls });
+    return pipeCarrier(await connect(`tls://localhost:${port}`, { tls: { caCerts } }));
+  };
+  const compared = await interleaved({ raw, streams, control: raw }, 64 * 1024, rounds);
+  return [
+    beside("pipe over TLS: control, native beside itself, 64 KiB writes", compared.control, null, rounds),
+    beside("pipe over TLS: streams beside native, 64 KiB writes", compared.streams, 1.053, rounds),
+  ];
+}
+
 /** The first exchange over TLS, connection and handshake left out, in milliseconds. */
 async function tlsFirst(count: number): Promise<Figure> {
   const authority = await makeTestAuthority();
@@ -172,6 +230,7 @@ async function tlsFirst(count: number): Promise<Figure> {
       })();
     }
   })();
+  const by = server.report[0]?.by;
   const samples: number[] = [];
   for (let n = 0; n < count; n++) {
     await using pipe = await connect(server.url.replace("127.0.0.1", "localhost"), {
@@ -184,14 +243,7 @@ async function tlsFirst(count: number): Promise<Figure> {
   }
   await server.close();
   await serving;
-  return figure(
-    "pipe over TLS: first exchange, p50",
-    median(samples),
-    "ms",
-    5,
-    count,
-    `by ${server.report[0]?.by}`,
-  );
+  return figure("pipe over TLS: first exchange, p50", median(samples), "ms", 5, count, `by ${by}`);
 }
 
 /** What an idle pipe costs above the bare connection, in KiB. */
@@ -242,62 +294,49 @@ async function idle(count: number): Promise<Figure> {
 /**
  * Measures pipes.
  *
- * @param slices How many slices of each variant.
+ * @param rounds How often each variant is run.
  * @param connections How many idle connections.
  */
-export async function pipes(slices: number, connections: number): Promise<Figure[]> {
+export async function pipes(rounds: number, connections: number): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const size of [64 * 1024, 16 * 1024]) {
-    const { raw = NaN, control = NaN, streams = NaN, messages = NaN } = await interleaved(
+    const { control, streams, messages } = await interleaved(
       { raw: rawStreams, streams: pipeStreams, control: rawStreams, messages: pipeMessages },
       size,
-      slices,
+      rounds,
     );
     const kib = `${size / 1024} KiB writes`;
     figures.push(
-      figure(
-        `pipe: control, raw beside itself, ${kib}`,
-        control / raw,
-        "x",
-        null,
-        slices,
-        `${raw.toFixed(0)} MiB/s`,
-      ),
-      figure(
-        `pipe: raw / streams of a pipe, ${kib}`,
-        raw / streams,
-        "x",
-        1.11,
-        slices,
-        `${streams.toFixed(0)} MiB/s`,
-      ),
-      figure(
-        `pipe: raw / messages with length, ${kib}`,
-        raw / messages,
-        "x",
-        size === 64 * 1024 ? 1.11 : null,
-        slices,
-        `${messages.toFixed(0)} MiB/s`,
-      ),
+      beside(`pipe: control, raw beside itself, ${kib}`, control, null, rounds),
+      beside(`pipe: streams of a pipe beside raw, ${kib}`, streams, 1.11, rounds),
+      beside(`pipe: messages with length beside raw, ${kib}`, messages, size === 65536 ? 1.11 : null, rounds),
     );
   }
-  const { raw = NaN, messages = NaN } = await interleaved(
-    { raw: rawWrites, messages: pipeMessages },
+  const { control, messages } = await interleaved(
+    { raw: rawWrites, control: rawWrites, messages: pipeMessages },
     1024,
-    slices,
+    rounds,
   );
   figures.push(
-    figure(
-      "pipe: raw / messages with length, 1 KiB",
-      raw / messages,
-      "x",
-      1 / 3,
-      slices,
-      `${messages.toFixed(0)} MiB/s`,
-    ),
-    ...await pingPong(slices * 50),
-    await tlsFirst(Math.max(5, slices)),
+    beside("pipe: control, raw beside itself, 1 KiB writes", control, null, rounds),
+    beside("pipe: messages with length beside raw, 1 KiB writes", messages, 0.333, rounds),
+    ...await pingPong(rounds * 50),
+    ...await tlsStreams(rounds),
+    await tlsFirst(Math.max(5, rounds)),
     await idle(connections),
   );
   return figures;
+}
+
+/** A figure of how long it takes beside a bare connection. */
+function beside(
+  name: string,
+  { time, work, speed }: Comparison,
+  target: number | null,
+  rounds: number,
+): Figure {
+  const note = `${speed.toFixed(0)} MiB/s beside ${(speed * time).toFixed(0)}, processors ${
+    work.toFixed(3)
+  } x`;
+  return figure(name, time, "x", target, rounds, note);
 }
