@@ -5,6 +5,7 @@ import { listen } from "../../pipes/listen.ts";
 import type { PipeServer } from "../../pipes/server.ts";
 import type { UdpPipe } from "../../pipes/pipe.ts";
 import { PipeError } from "../../pipes/pipe_error.ts";
+import { listenUdp } from "../../pipes/_udp_listener.ts";
 import { requires } from "../_require.ts";
 import { ip } from "./_network.ts";
 import { ADDRESS, type Host, TwoHosts } from "./_two_hosts.ts";
@@ -263,6 +264,30 @@ Deno.test({
     await back.promise;
     await sendBySecond("after");
     assertEquals(await next(server), [SECOND.router, "after"]);
+  },
+});
+
+Deno.test({
+  name: "rejoin() meets a group on an interface that is another one by the same name, unseen by anybody",
+  ...NEEDS,
+  async fn() {
+    await using hosts = await TwoHosts.make();
+    await secondLink(hosts);
+    const router = await far(hosts, "router");
+    const group = `udp://239.9.9.9:${PORT}`;
+    const server = await listenUdp(group, { udp: { multicast: { interfaces: ["vc", "wc"] } } });
+    await ip("link delete wc");
+    await secondLink(hosts);
+    server.rejoin();
+    for (const iface of ["rw", "rc"]) {
+      await router.ask({ do: "send", url: group, text: iface, options: { via: { interface: iface } } });
+      const patience = setTimeout(() => void server.close(), 10_000);
+      const link = await server.accept();
+      clearTimeout(patience);
+      assertEquals(new TextDecoder().decode(await link?.read(new Uint8Array(0)) ?? undefined), iface);
+      await link?.close();
+    }
+    await server.close();
   },
 });
 
