@@ -6,6 +6,7 @@ import { resetConnection, setListenerNoDelay, type SocketAddress } from "../inte
 import { flagsOf, wouldPrompt } from "../internal/permissions.ts";
 import { dial, type DialProofOptions } from "../recover/dial.ts";
 import type { PipeUrl } from "./address.ts";
+import { checkVia } from "./_check_via.ts";
 import { connLink, type ConnLinkOptions, hostAddress, type StreamConn } from "./_conn_link.ts";
 import { connListener } from "./_conn_listener.ts";
 import type { ConnectOptions } from "./connect.ts";
@@ -35,6 +36,7 @@ export function tcpLinkOptions({ clock }: Pick<ConnectOptions, "clock">): ConnLi
 function dialerOf(url: PipeUrl, options: ConnectOptions, prove?: LinkProof): Dialer {
   const { hostname, port, transport } = withHost(url);
   const { via, tls = {} } = options;
+  if (via) checkVia(via);
   const insecure = transport === "tls" && tls.dangerouslyAcceptAnyCertificate === true;
   if (!via && !insecure) return native({ hostname, port, transport }, options, prove);
   const plain = native({ hostname, port, transport: "tcp" }, options);

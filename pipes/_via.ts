@@ -25,21 +25,6 @@ const ATTEMPT = 10_000;
 /** After how many milliseconds the next one is tried beside it (RFC 8305 section 5). */
 const DELAY = 250;
 
-/** Looks at what the user asked for; what makes no sense is said at once. */
-export function checkVia(via: PipeVia, operation: "connect" | "listen" = "connect"): void {
-  const { address, interface: device } = via as { readonly address?: unknown; readonly interface?: unknown };
-  const fail = (why: string): TypeError => new TypeError(`Cannot ${operation}: ${why}`);
-  if ((address === undefined) === (device === undefined)) {
-    throw fail("via must have an address or an interface, and not both");
-  }
-  if (device !== undefined && (typeof device !== "string" || !/^[^\s/\0]{1,15}$/.test(device))) {
-    throw fail(`via.interface must be the name of an interface, got ${JSON.stringify(device)}`);
-  }
-  if (address !== undefined && (typeof address !== "string" || !parseIp(address.replace(/%.*$/, "")))) {
-    throw fail(`via.address must be an IP address, got ${JSON.stringify(address)}`);
-  }
-}
-
 /**
  * Connects over TCP.
  *
