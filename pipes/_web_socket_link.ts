@@ -13,6 +13,8 @@ export interface WebSocketLinkOptions {
   readonly localAddress: HostAddress;
   /** The other end. */
   readonly remoteAddress: HostAddress;
+  /** The subprotocol, where the WebSocket does not tell it itself. */
+  readonly protocol?: string | undefined;
   /** How many bytes may wait for a reader. */
   readonly maxUnread: number;
   /** Whether text is sent as binary messages. */
@@ -77,7 +79,7 @@ export class WebSocketLink implements Link {
   }
 
   get extra(): { readonly protocol: string | null } {
-    return { protocol: this.#socket.protocol || null };
+    return { protocol: this.#options.protocol ?? (this.#socket.protocol || null) };
   }
 
   read(): Promise<Uint8Array<ArrayBuffer> | null> {

@@ -94,28 +94,7 @@ export function pipeFromWebSocket(
   socket: WebSocket | NodeWebSocket,
   options: AdoptedWebSocketOptions = {},
 ): WebSocketPipe {
-  const { webSocket = {}, maxUnread = 16 * 1024 * 1024, clock, network } = options;
-  const checked = checkWebSocketOptions("make a pipe", webSocket);
-  checkNumber("make a pipe", "maxUnread", maxUnread);
-  const remoteAddress = options.remoteAddress ?? addressOf((socket as WebSocket).url);
-  const localAddress = options.localAddress ?? { transport: remoteAddress.transport, hostname: "", port: 0 };
-  const common = { ...checked, localAddress, remoteAddress, maxUnread, clock, network };
-  if (!("terminate" in socket)) {
-    if (webSocket.heartbeat) {
-      throw new TypeError(
-        "Cannot make a pipe: heartbeat needs a WebSocket that can ping, and the runtime's cannot",
-      );
-    }
-    return pipeOf(new WebSocketLink(socket, common), options);
-  }
-  if (socket.readyState !== 1) {
-    throw new TypeError(
-      `Cannot make a pipe: the WebSocket must be open, got readyState ${socket.readyState}`,
-    );
-  }
-  const link = new WsLink(common);
-  link.attach(socket);
-  return pipeOf(link, options);
+  return adopt(socket, options);
 }
 
 /**
@@ -167,7 +146,37 @@ export function upgradePipe(request: Request, options: UpgradePipeOptions = {}):
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(protocol === undefined ? {} : { protocol }),
   });
-  return { response, pipe: pipeFromWebSocket(socket, { localAddress, remoteAddress, ...rest }) };
+  return { response, pipe: adopt(socket, { localAddress, remoteAddress, ...rest }, protocol) };
+}
+
+/** Makes a pipe of a WebSocket; the runtime does not tell a server which subprotocol was agreed on. */
+function adopt(
+  socket: WebSocket | NodeWebSocket,
+  options: AdoptedWebSocketOptions,
+  protocol?: string,
+): WebSocketPipe {
+  const { webSocket = {}, maxUnread = 16 * 1024 * 1024, clock, network } = options;
+  const checked = checkWebSocketOptions("make a pipe", webSocket);
+  checkNumber("make a pipe", "maxUnread", maxUnread);
+  const remoteAddress = options.remoteAddress ?? addressOf((socket as WebSocket).url);
+  const localAddress = options.localAddress ?? { transport: remoteAddress.transport, hostname: "", port: 0 };
+  const common = { ...checked, localAddress, remoteAddress, maxUnread, clock, network };
+  if (!("terminate" in socket)) {
+    if (webSocket.heartbeat) {
+      throw new TypeError(
+        "Cannot make a pipe: heartbeat needs a WebSocket that can ping, and the runtime's cannot",
+      );
+    }
+    return pipeOf(new WebSocketLink(socket, { ...common, protocol }), options);
+  }
+  if (socket.readyState !== 1) {
+    throw new TypeError(
+      `Cannot make a pipe: the WebSocket must be open, got readyState ${socket.readyState}`,
+    );
+  }
+  const link = new WsLink(common);
+  link.attach(socket);
+  return pipeOf(link, options);
 }
 
 function pipeOf(link: WsLink | WebSocketLink, options: PipeOptions): WebSocketPipe {

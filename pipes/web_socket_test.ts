@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { WebSocket as NpmWebSocket } from "ws";
 import { PipeError } from "./pipe_error.ts";
 import { pipeFromWebSocket, upgradePipe, type UpgradePipeOptions } from "./web_socket.ts";
 import type { WebSocketPipe } from "./pipe.ts";
@@ -39,18 +40,29 @@ Deno.test("a WebSocket of the runtime becomes a pipe before it is open, and carr
   assertEquals([pipe.remoteAddress.port > 0, client.remoteAddress.port], [true, server.addr.port]);
 });
 
-Deno.test("the subprotocol is the server's favourite among those offered", async () => {
+Deno.test("the subprotocol is the server's favourite among those offered, and both ends know it", async () => {
   const protocols: (string | null)[] = [];
-  await using server = serve((pipe) => pipe.on("message", () => void protocols.push(pipe.protocol)), {
-    protocols: ["b", "a"],
-  });
+  await using server = serve((pipe) => protocols.push(pipe.protocol), { protocols: ["b", "a"] });
   for (const offered of [["a", "b"], ["a"], []]) {
     await using pipe = await connect(`ws://127.0.0.1:${server.addr.port}`, {
       webSocket: { protocols: offered },
     });
     protocols.push(pipe.protocol);
   }
-  assertEquals(protocols, ["b", "a", null]);
+  assertEquals(protocols, ["b", "b", "a", "a", null, null]);
+});
+
+Deno.test("a list of subprotocols is understood without blanks, too", async () => {
+  const accepted = Promise.withResolvers<WebSocketPipe>();
+  await using server = serve(accepted.resolve, { protocols: ["b"] });
+  // It writes "a,b".
+  const socket = new NpmWebSocket(`ws://127.0.0.1:${server.addr.port}`, ["a", "b"]);
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+  const pipe = await accepted.promise;
+  assertEquals([socket.protocol, pipe.protocol], ["b", "b"]);
+  await pipe.close();
+  await closed;
 });
 
 Deno.test("both kinds of ends tell a goodbye, a loss, and their own closing apart", async () => {
