@@ -152,6 +152,7 @@ Deno.test("each run without a signal gets one of its own, so that what work list
     ]
   ) {
     const signalOf = () => policy.execute(({ signal }) => signal);
-    assert(await signalOf() !== await signalOf());
+    const [first, second] = [await signalOf(), await signalOf()];
+    assert(first !== second);
   }
 });
