@@ -1,6 +1,11 @@
 /** The suite that every pipe passes, over the transports that are built in. */
 
+import { formatPipeAddress, type HostAddress } from "../pipes/address.ts";
 import { pipeFromConn } from "../pipes/from_conn.ts";
+import { makePipe } from "../pipes/_make_pipe.ts";
+import type { UdpPipe } from "../pipes/pipe.ts";
+import { openUdpLink } from "../pipes/_udp_link.ts";
+import { listenUdp } from "../pipes/_udp_listener.ts";
 import { makeTestAuthority } from "../testing/certificates.ts";
 import { connectedPair, pipeContract, type PipeSubject } from "./_pipe_contract.ts";
 
@@ -70,6 +75,31 @@ const SUBJECTS: readonly PipeSubject[] = [
     ...stream,
     name: "memory",
     pair: (options) => connectedPair(`memory:${crypto.randomUUID()}`, { connect: options, listen: options }),
+  },
+  {
+    name: "udp",
+    unit: "message",
+    reliable: false,
+    halfClose: false,
+    resets: false,
+    // A server over UDP knows of nobody before the first datagram, which is none of those that the suite counts.
+    async pair(options) {
+      const server = await listenUdp("udp://127.0.0.1:0");
+      const near = await openUdpLink(formatPipeAddress(server.addresses[0] as HostAddress));
+      await near.write(new Uint8Array(0));
+      const far = await server.accept();
+      if (!far) throw new Error("Cannot accept: the server was closed");
+      await far.read(new Uint8Array(0));
+      const [a, b] = [makePipe(near, options), makePipe(far, options)];
+      return {
+        a: a as unknown as UdpPipe,
+        b: b as unknown as UdpPipe,
+        async [Symbol.asyncDispose]() {
+          await Promise.all([a.close(), b.close()]);
+          await server.close();
+        },
+      };
+    },
   },
 ];
 
