@@ -113,8 +113,14 @@ export class Deliveries<T> implements AsyncIterable<T> {
       if (this.#queue.length < this.#capacity) this.#releaseSenders();
       return Promise.resolve({ done: false, value });
     }
+    const hold = holdProcess(this.#clock);
+    // The runtime runs promise callbacks within the first timer of a process, and they may have delivered something.
+    if (this.#queue.length > 0) {
+      hold[Symbol.dispose]();
+      return this.#next();
+    }
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject, hold: holdProcess(this.#clock) });
+      this.#waiters.push({ resolve, reject, hold });
       if (this.#end) this.#unlock(this.#end);
     });
   }

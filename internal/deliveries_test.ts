@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { runCode } from "../tests/_code.ts";
 import { scale, seed } from "../tests/_require.ts";
+import type { Clock } from "./clock.ts";
 import { Deliveries } from "./deliveries.ts";
 
 /** Whether a promise has settled once all promise callbacks under way have run. */
@@ -170,6 +171,28 @@ Deno.test("deliveries hold the clock only while a read is pending", async () => 
   const last = reader.next();
   deliveries.end();
   await last;
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("a read keeps the order of what is delivered while it takes its hold", async () => {
+  const clock = new FakeClock();
+  let during = (): void => {};
+  const hasty: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    after(milliseconds, callback) {
+      const once = during;
+      during = () => {};
+      once();
+      return clock.after(milliseconds, callback);
+    },
+  };
+  const deliveries = new Deliveries<number>({ capacity: 9, clock: hasty });
+  const reader = deliveries[Symbol.asyncIterator]();
+  during = () => void deliveries.push(1);
+  const first = reader.next();
+  void deliveries.push(2);
+  assertEquals([await first, await reader.next()].map(({ value }) => value), [1, 2]);
   assertEquals(clock.pending, 0);
 });
 

@@ -177,6 +177,16 @@ class Consumer<E extends Tagged> implements AsyncIterableIterator<E, void, void>
   }
 
   async next(): Promise<IteratorResult<E, void>> {
+    const result = this.#take();
+    if (result) return result;
+    const hold = holdProcess(this.#clock);
+    // The runtime runs promise callbacks within the first timer of a process, and they may have published something.
+    const meanwhile = this.#take();
+    if (meanwhile) hold[Symbol.dispose]();
+    return meanwhile ?? await new Promise((resolve) => this.#waiters.push({ resolve, hold }));
+  }
+
+  #take(): IteratorResult<E, void> | undefined {
     if (this.#lost) {
       const value = this.#resync();
       this.#lost = false;
@@ -184,8 +194,7 @@ class Consumer<E extends Tagged> implements AsyncIterableIterator<E, void, void>
     }
     const event = this.#queue.shift();
     if (event !== undefined) return { done: false, value: event };
-    if (this.#ended) return { done: true, value: undefined };
-    return await new Promise((resolve) => this.#waiters.push({ resolve, hold: holdProcess(this.#clock) }));
+    return this.#ended ? { done: true, value: undefined } : undefined;
   }
 
   return(): Promise<IteratorResult<E, void>> {

@@ -4,6 +4,7 @@ import { FakeClock } from "../testing/fake_clock.ts";
 import { runCode } from "../tests/_code.ts";
 import { scale, seed } from "../tests/_require.ts";
 import { Broadcast, type BroadcastOptions } from "./events.ts";
+import type { Clock } from "./clock.ts";
 import type { Logger } from "./log.ts";
 import { setLogger, silentLogger } from "./log.ts";
 
@@ -231,6 +232,31 @@ Deno.test("iterations hold the clock only while they are pending", async () => {
   await iteration[Symbol.asyncDispose]();
   assertEquals(clock.pending, 0);
   registration[Symbol.dispose]();
+});
+
+Deno.test("an iteration keeps the order of what is published while it takes its hold", async () => {
+  const clock = new FakeClock();
+  let during = (): void => {};
+  const hasty: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    after(milliseconds, callback) {
+      const once = during;
+      during = () => {};
+      once();
+      return clock.after(milliseconds, callback);
+    },
+  };
+  const events = new Counter({ clock: hasty });
+  const iterator = events[Symbol.asyncIterator]();
+  during = () => events.count(2);
+  const first = iterator.next();
+  events.count();
+  const values = [await first, await iterator.next(), await iterator.next()].map(({ value }) => value);
+  assertEquals(values, [count(0), count(1), count(2)]);
+  during = () => events.end();
+  assertEquals(await iterator.next(), { done: true, value: undefined });
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("a capacity below 1 is refused", () => {
