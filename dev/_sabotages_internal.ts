@@ -26,8 +26,8 @@ export const INTERNAL: readonly Sabotage[] = [
   {
     ...EVENTS,
     name: "events: a pending iteration does not keep the process alive",
-    find: "hold: holdProcess(this.#clock)",
-    replace: "hold: { [Symbol.dispose]: () => void this.#clock }",
+    find: "const hold = holdProcess(this.#clock)",
+    replace: "const hold = { [Symbol.dispose]: () => void this.#clock }",
   },
   {
     ...EVENTS,
