@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import type { EventEmitter } from "node:events";
 import { holdProcess } from "../internal/clock.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { descriptorsOf } from "../tests/_child.ts";
@@ -173,6 +174,14 @@ Deno.test("nobody there yet: the pipe lives on, and speaks to whoever comes", as
   await peer.send("yes", from);
   assertEquals(decode(await pipe.recv()), "yes");
   assertEquals([pipe.state.type, troubles], ["open", []]);
+});
+
+Deno.test("an error of reading, as Windows has for a datagram that was refused, ends no socket", async () => {
+  await using bare = await Bare.open();
+  const inner = bare.socket.group as unknown as EventEmitter;
+  for (let i = 0; i < 3; i++) inner.emit("error", new Error("recvmsg UNKNOWN"));
+  await bare.send("still there", bare.address);
+  assertEquals(decode((await bare.next()).data), "still there");
 });
 
 Deno.test("a datagram that the system does not take is told once, counted, and ends nothing", async () => {
