@@ -5,6 +5,8 @@
  */
 
 import type { BackendName } from "../watch/events.ts";
+import { FAMILY_OPTION, JSON_OPTION } from "./common_options.ts";
+import { pipeCommand } from "./pipe_command.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
 
 /** The values of `--backend`. */
@@ -34,12 +36,6 @@ export const VERSION_OPTION: OptionSpec = { name: "version", type: "boolean", su
 /** One letter for an option. */
 export const LETTERS: Readonly<Record<string, string>> = { help: "h", version: "V" };
 
-const json: OptionSpec = {
-  name: "json",
-  type: "boolean",
-  summary: "Write one JSON object per line (see docs/JSON.md)",
-};
-
 const backend: OptionSpec = {
   name: "backend",
   type: "choice",
@@ -47,14 +43,6 @@ const backend: OptionSpec = {
   choices: BACKENDS,
   summary: "How to read the network",
   default: "auto",
-};
-
-const family: OptionSpec = {
-  name: "family",
-  type: "choice",
-  value: "4|6",
-  choices: ["4", "6"],
-  summary: "Only this address family",
 };
 
 const WATCH_PERMISSIONS = 'Those of a backend of watch: see "holdfast permissions watch".';
@@ -70,7 +58,7 @@ export const commandTable: readonly CommandSpec[] = [
       "Ends with Ctrl-C.",
     arguments: [],
     options: [
-      json,
+      JSON_OPTION,
       backend,
       { name: "settled", type: "boolean", summary: "Only settled changes, no single events" },
       {
@@ -131,7 +119,7 @@ export const commandTable: readonly CommandSpec[] = [
     description:
       "Shows whether the machine is online, its default routes, name servers, interfaces and addresses.",
     arguments: [],
-    options: [json, backend],
+    options: [JSON_OPTION, backend],
     examples: [
       { run: "holdfast status", does: "The network now" },
       { run: "holdfast status --json", does: "The same, for a program" },
@@ -146,14 +134,14 @@ export const commandTable: readonly CommandSpec[] = [
       "Two servers or more also show how a router on the way maps ports.",
     arguments: [{ name: "SERVER", summary: "Further servers", required: false, many: true }],
     options: [
-      json,
+      JSON_OPTION,
       {
         name: "stun",
         type: "list",
         value: "SERVER",
         summary: "A STUN server: HOST or HOST:PORT; may be given several times",
       },
-      family,
+      FAMILY_OPTION,
       {
         name: "timeout",
         type: "duration",
@@ -181,7 +169,7 @@ export const commandTable: readonly CommandSpec[] = [
       "What is needed before, a usable address, the gateway and the resolver, may hold that up for 3 seconds.",
     arguments: [{ name: "HOST:PORT", summary: "What to reach", required: false }],
     options: [
-      json,
+      JSON_OPTION,
       {
         name: "timeout",
         type: "duration",
@@ -189,7 +177,7 @@ export const commandTable: readonly CommandSpec[] = [
         summary: "Give up after this long",
         default: "30s",
       },
-      family,
+      FAMILY_OPTION,
       backend,
     ],
     examples: [
@@ -201,6 +189,7 @@ export const commandTable: readonly CommandSpec[] = [
       "--allow-net=GATEWAY:9, the resolver with --allow-net=SERVER:53, where given.",
     load: () => import("./commands/wait.ts"),
   },
+  pipeCommand,
   {
     name: "explain",
     summary: "Tell what an error means, and what to do about it",
@@ -214,7 +203,7 @@ export const commandTable: readonly CommandSpec[] = [
       many: true,
     }],
     options: [
-      json,
+      JSON_OPTION,
       {
         name: "os",
         type: "choice",
@@ -239,7 +228,7 @@ export const commandTable: readonly CommandSpec[] = [
     description: "Tries each backend of each module and says whether it is usable, why not, " +
       "and which flag or package to add.",
     arguments: [],
-    options: [json],
+    options: [JSON_OPTION],
     examples: [{ run: "holdfast doctor", does: "What works here" }],
     permissions: "None; it tells what is missing.",
     load: () => import("./commands/doctor.ts"),
@@ -250,7 +239,7 @@ export const commandTable: readonly CommandSpec[] = [
     description: "Prints the flags that a program needs for a module, ready to paste.",
     arguments: [{ name: "MODULE", summary: "Of which module", required: true, many: true, choices: MODULES }],
     options: [
-      json,
+      JSON_OPTION,
       {
         name: "backend",
         type: "choice",

@@ -55,7 +55,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof PermissionError) return tell(error.code, EXIT.permission, error.hint, error.flags);
   if (error instanceof ToolMissingError) return tell(error.code, EXIT.tool, error.hint);
   if (error instanceof HoldfastError) {
-    return tell(error.code, error.code === "timeout" ? EXIT.timeout : EXIT.failed, error.hint);
+    return tell(error.code, isTimeout(error) ? EXIT.timeout : EXIT.failed, error.hint);
   }
   if (isNotCapable(error)) {
     const [flag] = /--allow-\w+/.exec(error.message) ?? [];
@@ -63,6 +63,11 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof RangeError) return tell("range", EXIT.usage);
   return tell("failed", EXIT.failed);
+}
+
+/** Whether the time was up: of the whole, or of connecting. */
+function isTimeout(error: HoldfastError & { readonly failure?: { readonly kind: string } | null }): boolean {
+  return error.code === "timeout" || (error.code === "connect" && error.failure?.kind === "timeout");
 }
 
 /**

@@ -19,16 +19,24 @@ import { commandTable } from "./command_table.ts";
 import { EXIT, failureOf, failureText } from "./failure.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { jsonLine } from "./json_line.ts";
+import type { Source } from "./input.ts";
 import { LineWriter, OutputClosed, type Sink } from "./output.ts";
 import { parseCommandLine } from "./parse.ts";
 import type { Context } from "./spec.ts";
 import { type Style, styleFor } from "./style.ts";
 import { VERSION } from "./version.ts";
 
+export type { Source } from "./input.ts";
 export type { Sink } from "./output.ts";
 
 /** What the program uses of the world around it. */
 export interface MainOptions {
+  /**
+   * Where a command reads from, where it does.
+   *
+   * @default {Deno.stdin}
+   */
+  readonly stdin?: Source;
   /**
    * Where results go.
    *
@@ -76,12 +84,12 @@ export interface MainOptions {
  * ```
  */
 export async function main(args: readonly string[], options: MainOptions = {}): Promise<number> {
-  const { stdout = Deno.stdout, stderr = Deno.stderr, signal = new AbortController().signal } = options;
-  const { colors = !Deno.noColor } = options;
+  const { stdin = Deno.stdin, stdout = Deno.stdout, stderr = Deno.stderr, colors = !Deno.noColor } = options;
+  const { signal = new AbortController().signal } = options;
   const output = new LineWriter(stdout);
   const errors = new LineWriter(stderr);
   try {
-    return await dispatch(args, { stdout, stderr, output, errors, signal, colors });
+    return await dispatch(args, { stdin, stdout, stderr, output, errors, signal, colors });
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.fine;
     if (signal.aborted) return EXIT.interrupted;
@@ -96,6 +104,7 @@ export async function main(args: readonly string[], options: MainOptions = {}): 
 }
 
 interface World {
+  readonly stdin: Source;
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly output: LineWriter;
@@ -124,6 +133,8 @@ async function dispatch(args: readonly string[], world: World): Promise<number> 
     json: request.values.flag("json"),
     style,
     signal,
+    stdin: world.stdin,
+    write: (bytes) => output.bytes(bytes),
     print: (text) => output.write(text),
     emit: (line) => output.write(jsonLine(line)),
     note: (text) => world.stderr.isTerminal() ? errors.write(dimmed(text, world)) : Promise.resolve(),

@@ -32,8 +32,19 @@ export class LineWriter {
    * @throws {OutputClosed} When the reader is gone.
    */
   write(text: string): Promise<void> {
-    // Behind the line before, even if that failed: then this one fails the same way.
-    this.#last = this.#last.catch(() => {}).then(() => this.#writeAll(new TextEncoder().encode(text + "\n")));
+    return this.bytes(new TextEncoder().encode(text + "\n"));
+  }
+
+  /**
+   * Writes bytes as they are.
+   *
+   * @param bytes The bytes; not touched by the caller until it resolves.
+   * @returns Resolves when all is written.
+   * @throws {OutputClosed} When the reader is gone.
+   */
+  bytes(bytes: Uint8Array): Promise<void> {
+    // Behind what was written before, even if that failed: then this fails the same way.
+    this.#last = this.#last.catch(() => {}).then(() => this.#writeAll(bytes));
     // A caller may not wait for it; the next who does gets the same failure.
     this.#last.catch(() => {});
     return this.#last;

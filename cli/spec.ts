@@ -1,5 +1,6 @@
 /** What a command is: the row of the command table, and what its code gets to work with. */
 
+import type { Source } from "./input.ts";
 import type { Style } from "./style.ts";
 import type { Values } from "./values.ts";
 
@@ -95,6 +96,10 @@ export interface Context {
   readonly style: Style;
   /** Aborted when the process is told to end. */
   readonly signal: AbortSignal;
+  /** Standard input; nothing is read before somebody asks. */
+  readonly stdin: Source;
+  /** Writes bytes to standard output, as they are. */
+  write(bytes: Uint8Array): Promise<void>;
   /** Writes text and a line end to standard output; for people. */
   print(text: string): Promise<void>;
   /** Writes one line of JSON to standard output; for programs. */

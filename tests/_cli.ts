@@ -42,11 +42,54 @@ export class TextSink {
   }
 }
 
+/** Standard input that a test types. */
+export class TextSource {
+  /** What is typed. */
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly #terminal: boolean;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+
+  /**
+   * @param text What is typed at once, and then ends; without it the test goes on by itself.
+   * @param terminal What it pretends to be.
+   */
+  constructor(text?: string, terminal = false) {
+    this.#terminal = terminal;
+    this.readable = new ReadableStream({
+      start: (controller) => void (this.#controller = controller),
+      cancel: () => void (this.#controller = undefined),
+    });
+    if (text === undefined) return;
+    if (text !== "") this.type(text);
+    this.end();
+  }
+
+  /** Types. */
+  type(text: string): void {
+    this.#controller?.enqueue(new TextEncoder().encode(text));
+  }
+
+  /** Types no more. */
+  end(): void {
+    this.#controller?.close();
+    this.#controller = undefined;
+  }
+
+  /** Whether it pretends to be a terminal. */
+  isTerminal(): boolean {
+    return this.#terminal;
+  }
+}
+
 /** Runs a command in this process. */
-export async function runMain(args: readonly string[], signal?: AbortSignal): Promise<CliResult> {
+export async function runMain(
+  args: readonly string[],
+  signal?: AbortSignal,
+  stdin: TextSource = new TextSource(""),
+): Promise<CliResult> {
   const stdout = new TextSink();
   const stderr = new TextSink();
-  const code = await main(args, { stdout, stderr, colors: false, ...(signal ? { signal } : {}) });
+  const code = await main(args, { stdin, stdout, stderr, colors: false, ...(signal ? { signal } : {}) });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 

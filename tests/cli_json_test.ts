@@ -3,7 +3,9 @@ import { failureOf } from "../cli/failure.ts";
 import { jsonLine } from "../cli/json_line.ts";
 import type { NetworkChange, NetworkEvent } from "../watch/events.ts";
 import { startStunServer } from "../testing/stun_server.ts";
-import { runMain } from "./_cli.ts";
+import { main } from "../cli/main.ts";
+import type { PipeAddressLostEvent } from "../pipes/pipe.ts";
+import { runMain, TextSink, TextSource } from "./_cli.ts";
 import { CHANGE, EVENTS, NOTHING, STATE } from "./_samples.ts";
 import { checkLines, readSchemas } from "./_json_lines.ts";
 import { type Schema, validate } from "./_schema.ts";
@@ -18,6 +20,12 @@ const TYPES: Record<
   | "doctor"
   | "platform"
   | "permissions"
+  | "listening"
+  | "up"
+  | "message"
+  | "addresslost"
+  | "pipe"
+  | "relay"
   | "error",
   true
 > = {
@@ -47,6 +55,12 @@ const TYPES: Record<
   doctor: true,
   platform: true,
   permissions: true,
+  listening: true,
+  up: true,
+  message: true,
+  addresslost: true,
+  pipe: true,
+  relay: true,
   error: true,
 };
 
@@ -168,6 +182,24 @@ Deno.test("external --json without an answer is timed out, and tells so", async 
   const { code, stdout, stderr } = await runMain(["external", ...args]);
   assertEquals([code, check(stdout)], [124, ["external"]]);
   assertEquals(stderr, "holdfast: Cannot find the public address: no server has answered within 0.1s\n");
+});
+
+Deno.test("pipe --json tells where it listens, what it receives, and what was counted in the end", async () => {
+  const run = (...args: readonly string[]): { out: TextSink; code: Promise<number> } => {
+    const [stdin, stdout, stderr] = [new TextSource("hello"), new TextSink(), new TextSink()];
+    return { out: stdout, code: main(["pipe", ...args, "--json"], { stdin, stdout, stderr }) };
+  };
+  const urlOf = async (out: TextSink): Promise<string> => {
+    await out.has("\n");
+    return JSON.parse(out.text.split("\n")[0] ?? "").urls[0];
+  };
+  const [one, other] = [run("--listen", "tcp://127.0.0.1:0"), run("--listen", "tcp://127.0.0.1:0")];
+  const relay = run(await urlOf(one.out), await urlOf(other.out));
+  assertEquals(await Promise.all([one.code, other.code, relay.code]), [0, 0, 0]);
+  for (const { out } of [one, other]) assertEquals(check(out.text), ["listening", "up", "message", "pipe"]);
+  assertEquals(check(relay.out.text), ["relay"]);
+  const event: PipeAddressLostEvent = { type: "addresslost", at: 0, address: "192.0.2.1" };
+  assertEquals(check(jsonLine(event)), ["addresslost"]);
 });
 
 Deno.test("a failure is a line for programs as well, also where the command line is wrong", async () => {

@@ -189,7 +189,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["permissions"],
     message: 'Cannot run "holdfast permissions": the argument MODULE is missing',
-    hint: "It can be one of: watch",
+    hint: "It can be one of: watch, recover",
     code: 2,
   },
   {
@@ -215,6 +215,107 @@ const MISTAKES: readonly Mistake[] = [
     message: 'Cannot run "holdfast external": no server is given',
     hint: 'Write "--stun HOST"; it may be given several times',
     code: 2,
+  },
+  // Pipes
+  {
+    argv: ["pipe"],
+    message: 'Cannot run "holdfast pipe": the argument URL is missing',
+    hint: 'Run "holdfast help pipe"',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "localhost:80"],
+    message:
+      'Cannot connect to "localhost:80": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory',
+    hint: 'Did you mean "tcp://localhost:80"?',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "http://localhost/"],
+    message:
+      'Cannot connect to "http://localhost/": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory',
+    hint: "Write tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:/PATH or ws://HOST/PATH",
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tcp://localhost"],
+    message: 'Cannot connect to "tcp://localhost": the port is missing',
+    hint: "Write tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:/PATH or ws://HOST/PATH",
+    code: 2,
+  },
+  {
+    argv: ["pipe", "memory:chat"],
+    message: 'Cannot connect to "memory:chat": memory: is within one process',
+    hint: "Write tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:/PATH or ws://HOST/PATH",
+    code: 2,
+  },
+  {
+    argv: ["pipe", "--listen", "ws://127.0.0.1:0"],
+    message: 'Cannot listen on "ws://127.0.0.1:0": the command is only a client of WebSocket',
+    hint: 'A program can be a server: see "@holdfast/net/pipes/ws"',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "--listen", "tls://127.0.0.1:0", "--cert", "cert.pem"],
+    message: 'Cannot run "holdfast pipe": to listen on tls: a certificate and its key are needed',
+    hint: 'Write "--cert FILE" and "--key FILE", both in PEM',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tls://localhost:1", "--ca", "/nonexistent/ca.pem"],
+    message: 'Cannot read "/nonexistent/ca.pem": there is no such file',
+    hint: 'Write "--ca" and a PEM file',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "wss://localhost:1", "--any-certificate"],
+    message: 'Cannot run "holdfast pipe": "--any-certificate" is for tls: only',
+    hint: 'For wss: write "--ca FILE" with the certificate to trust',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tcp://localhost:1", "tcp://localhost:2", "--linger", "1s"],
+    message: 'Cannot run "holdfast pipe": "--linger" is for standard input, and two URLs are given',
+    hint: 'Leave out "--linger", or one of the URLs',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "--listen", "tcp://localhost:0", "--reconnect"],
+    message: 'Cannot run "holdfast pipe": "--reconnect" is for whoever connects, and it listens',
+    hint: 'Leave out "--reconnect" or "--listen"',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tcp://localhost:1", "--framing", "line"],
+    message: 'Cannot run "holdfast pipe": the option "--framing" cannot be "line"',
+    hint: 'Did you mean "lines"?',
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tcp://localhost:1", "--timeout", "0s"],
+    message: "Cannot connect: timeout must be above 0, got 0",
+    code: 2,
+  },
+  {
+    argv: ["pipe", "tcp://127.0.0.1:1"],
+    message: "Cannot connect to tcp://127.0.0.1:1: Connection refused (os error 111), 4 attempts",
+    hint: "The host is there, yet nothing listens on that port: check the port and the server, and back off",
+    code: 1,
+    os: "linux",
+  },
+  {
+    argv: ["pipe", "tcp://127.0.0.1:1"],
+    flags: [],
+    message: "Cannot connect to tcp://127.0.0.1:1: permission missing, add --allow-net=127.0.0.1:1",
+    hint: "Run again with --allow-net=127.0.0.1:1",
+    code: 3,
+  },
+  {
+    argv: ["pipe", "--listen", "tcp://127.0.0.1:4711"],
+    flags: [],
+    message: "Cannot listen on tcp://127.0.0.1:4711: permission missing, add --allow-net=127.0.0.1:4711",
+    hint: "Run again with --allow-net=127.0.0.1:4711",
+    code: 3,
   },
   // Failures to explain
   {
