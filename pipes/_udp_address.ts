@@ -26,10 +26,10 @@ export function udpAddress(hostname: string, port: number): HostAddress {
   return { transport: "udp", hostname, port };
 }
 
-/** What makes two ends the same: the bytes of the address and the port; a zone, where both sides know one, is not needed. */
-export function endKey(hostname: string, port: number): string {
-  const bytes = parseIp(withoutZone(hostname));
-  return `${bytes ? bytes.toHex() : hostname} ${port}`;
+/** What makes two ends the same: address and port, each in its one form. A zone that only one side knows does not count. */
+export function endKey({ hostname, port }: HostAddress): string {
+  const zone = hostname.indexOf("%");
+  return `${zone < 0 ? hostname : hostname.slice(0, zone)} ${port}`;
 }
 
 /** Whether an address is one of a group. */

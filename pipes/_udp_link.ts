@@ -124,9 +124,9 @@ function connected(
       return socket[how]();
     },
   });
-  const peer = endKey(remote.hostname, remote.port);
+  const peer = endKey(remote);
   socket.receive = (data, from) => {
-    if (parts.anyone || endKey(from.hostname, from.port) === peer) link.deliver(data, from);
+    if (parts.anyone || endKey(from) === peer) link.deliver(data, from);
   };
   return link;
 }

@@ -171,7 +171,7 @@ class UdpListener implements UdpLinkListener {
   }
 
   #receive(data: Uint8Array<ArrayBuffer>, sender: HostAddress): void {
-    const key = endKey(sender.hostname, sender.port);
+    const key = endKey(sender);
     const peer = this.#peers.get(key) ?? this.#meet(key, data, sender);
     if (!peer) return;
     peer.proven ||= peer.answered;

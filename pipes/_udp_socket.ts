@@ -51,8 +51,8 @@ export class UdpSocket {
     this.localAddress = udpAddress(canonical(address), socket.address().port);
     socket.on("message", (data, { address, port }) => {
       const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
-      const from = canonical(this.#zoned(address));
-      this.receive(bytes.length < KEPT ? bytes.slice() : bytes, udpAddress(from, port));
+      // The runtime writes addresses in their canonical form.
+      this.receive(bytes.length < KEPT ? bytes.slice() : bytes, udpAddress(this.#zoned(address), port));
     });
   }
 
