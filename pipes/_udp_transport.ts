@@ -5,7 +5,7 @@ import type { ConnectOptions } from "./connect.ts";
 import type { Dialer, LinkListener } from "./_link.ts";
 import type { ListenOptions } from "./listen.ts";
 import type { PipeTransport } from "./_transport.ts";
-import { checkVia } from "./_via.ts";
+import { checkVia } from "./_check_via.ts";
 import { openUdpLink } from "./_udp_link.ts";
 import { listenUdp } from "./_udp_listener.ts";
 import { checkUdpOptions } from "./udp_options.ts";

@@ -105,7 +105,15 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
  * All addresses of a name are raced, a failure is tried again where that can help, and with `network` not while there is no
  * network. Over TLS the other end's certificate is checked.
  *
- * Needs the permission `net`; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`.
+ * Over UDP nothing shows that anybody is there, and opening sends nothing. Each message is one datagram; one that cannot be
+ * sent, for want of a route for example, is lost, which is told as an `error` that is not fatal, and the pipe goes on: what
+ * ends it is closing it, and a missing permission. Datagrams that are not read in time make room for newer ones and are
+ * counted in `stats.dropped`. A group (`udp://239.1.2.3:5000`, `udp://[ff02::fb%eth0]:5353`) or a broadcast address may be
+ * connected to as well; then whoever answers is heard, and `Packet.from` tells who it was.
+ *
+ * Needs the permission `net`; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`; for UDP what is
+ * bound besides the other end, as in `--allow-net=0.0.0.0:0,192.0.2.1:5000` (`[::]:0` for IPv6, the address of `via` with port
+ * 0, the group's address and port where it is joined), and `sys` for `networkInterfaces` to find the interfaces of a group.
  *
  * @param url Where to.
  * @param options Framing and limits of the pipe, and how to connect.

@@ -91,7 +91,13 @@ export interface ListenOptions extends PipeOptions {
  * The listening survives a process without descriptors, connections that are broken off and, with `network`, addresses that
  * come and go. A Unix socket that a dead server has left behind is replaced.
  *
- * Needs the permission `net` for the addresses; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`.
+ * Over UDP all peers share one socket. The first datagram of a peer makes a pipe, `udp` says how many there may be, and for how
+ * long one may be quiet. A peer that is closed and sends again is a new one. Closing the server frees the port when the last
+ * of its pipes is closed. A socket for everywhere answers from the address that the route has, which on machines with several
+ * may not be the one that was asked: there `on: "local"`, with a socket per address, is the better choice.
+ *
+ * Needs the permission `net` for the addresses; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`;
+ * for UDP the addresses of the peers as well, for they are sent to.
  *
  * @param url Where.
  * @param options Framing and limits of the pipes, and how to listen.
