@@ -23,6 +23,7 @@ const GROUPS = [
   "wake",
   "dial",
   "pipes",
+  "relay",
 ] as const;
 
 async function measure(group: string): Promise<Figure[]> {
@@ -30,6 +31,7 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "idle") return await (await import("./idle.ts")).idle(quick ? 10 : 60);
   if (group === "policies") return await (await import("./recover_overhead.ts")).overhead(quick ? 30 : 300);
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
+  if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
   if (group === "pipes") return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, quick ? 500 : 5000);
   const { Kernel, makePair, ip } = await import("./_kernel.ts");
   const index = await makePair();

@@ -2,13 +2,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { makeTestAuthority } from "../testing/certificates.ts";
 import { startFaultServer } from "../testing/fault_server.ts";
 import { BasePipe, type PipeOptions } from "./_base_pipe.ts";
-import { connect } from "./connect.ts";
 import { type Framer, lengthPrefix, lines } from "./framing.ts";
-import { listen } from "./listen.ts";
 import { memoryLinks } from "./_memory_link.ts";
 import type { Pipe } from "./pipe.ts";
 import { PipeError } from "./pipe_error.ts";
 import { relay } from "./relay.ts";
+import { connect, listen } from "./ws.ts";
 
 const text = (data: Uint8Array | null): string | null => data && new TextDecoder().decode(data);
 
@@ -57,10 +56,13 @@ Deno.test("relay() passes on both ways, carries the end of each direction, and c
   await Promise.all([client.close(), server.close()]);
 });
 
-for (const url of ["tcp://127.0.0.1:0", `unix:${await Deno.makeTempDir()}/relay.sock`]) {
-  Deno.test(`an end passes through a relay to ${url.split(":")[0]} while the other direction goes on`, async () => {
+for (const transport of ["tcp", "unix"]) {
+  Deno.test(`an end passes through a relay over ${transport} while the other direction goes on`, async () => {
+    const folder = await Deno.makeTempDir();
+    const url = transport === "unix" ? `unix:${folder}/relay.sock` : "tcp://127.0.0.1:0";
     const [client, a] = await pair(url);
     const [b, server] = await pair(url);
+    await Deno.remove(folder, { recursive: true });
     const relaying = relay(a, b);
     await server.send("first");
     await server.closeWrite();
@@ -103,6 +105,24 @@ Deno.test("datagrams become messages of a stream, and the other way round", asyn
   assertEquals([aToB.messages, bToA.messages, failure], [1, 2, null]);
   assertEquals(a.state.type, "closed");
   await client.close();
+});
+
+Deno.test("what a WebSocket and a stream say passes between them, and the end of one is the end of the other", async () => {
+  for (const first of ["stream", "socket"]) {
+    const [client, a] = await pair("tcp://127.0.0.1:0", lines());
+    const [b, server] = await pair("ws://127.0.0.1:0");
+    const relaying = relay(a, b);
+    await client.send("question");
+    assertEquals(text(await server.recv()), "question");
+    await server.send("answer");
+    assertEquals(text(await client.recv()), "answer");
+    const [one, other] = first === "stream" ? [client, server] : [server, client];
+    await one.close();
+    assertEquals(await other.recv(), null);
+    await other.close();
+    const { aToB, bToA, failure } = await relaying;
+    assertEquals([aToB.messages, bToA.messages, failure], [1, 1, null]);
+  }
 });
 
 Deno.test("a reset at one end is a reset at the other, and the report names the end that failed first", async () => {
@@ -157,7 +177,7 @@ Deno.test("an early answer is passed on in full, and what came too late is count
 });
 
 for (const [name, framing] of [["bytes", undefined], ["messages", lengthPrefix()]] as const) {
-  for (const url of ["memory:relay", "tcp://127.0.0.1:0"]) {
+  for (const url of ["memory:relay", "tcp://127.0.0.1:0", "ws://127.0.0.1:0"]) {
     Deno.test(`a reader that never reads holds the sender of ${name} back through a relay over ${url.split(":")[0]}`, async () => {
       const [client, a] = await pair(url, framing);
       const [b, server] = await pair(url, framing);
