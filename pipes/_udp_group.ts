@@ -62,7 +62,9 @@ export class UdpGroup {
     throw new HoldfastError(`Cannot ${operation}: no interface can take part in the group`, {
       code: "no-interface",
       operation,
-      hint: "Give the machine an address, or name an interface that has one in udp.multicast.interfaces",
+      hint: nics()
+        ? "Give the machine an address, or name an interface that has one in udp.multicast.interfaces"
+        : "Run again with --allow-sys=networkInterfaces, so that the interfaces can be seen",
     });
   }
 

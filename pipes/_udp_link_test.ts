@@ -402,3 +402,28 @@ Deno.test("the permissions are those to bind and to send, each named when it is 
   assertEquals(await run("0.0.0.0:0", `127.0.0.1:${port}`), "welcome");
   await answering;
 });
+
+Deno.test({
+  name: "a group on an interface that cannot be seen fails with the flag that would show it",
+  ...requires({ os: ["linux"] }),
+  async fn() {
+    const code = `
+      import { listen } from "#/pipes/listen.ts";
+      try {
+        const udp = { multicast: { interfaces: ["lo"] } };
+        await using server = await listen("udp://239.9.9.9:0", { udp });
+        console.log(server.addresses[0].hostname);
+      } catch (error) {
+        console.log(error.code, error.message, error.cause.hint);
+      }`;
+    const run = async (...flags: readonly string[]): Promise<string> =>
+      (await runCode(code, { flags: ["--no-prompt", "--allow-net=239.9.9.9", ...flags] })).stdout.trim();
+    const blind = await run();
+    assert(blind.startsWith("listen Cannot listen on udp://239.9.9.9:0: no interface"), blind);
+    assert(
+      blind.endsWith("Run again with --allow-sys=networkInterfaces, so that the interfaces can be seen"),
+      blind,
+    );
+    assertEquals(await run("--allow-sys=networkInterfaces"), "239.9.9.9");
+  },
+});
