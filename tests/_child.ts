@@ -54,6 +54,11 @@ export function statOf(pid: number): ProcessStat | null {
   return { pid, name, state, parent: Number(parent), ticks: Number(fields[11]) + Number(fields[12]) };
 }
 
+/** What a process was started with, its own name first; empty where there is none any more. */
+export function commandOf(pid: number): readonly string[] {
+  return (ifThere(() => Deno.readTextFileSync(`/proc/${pid}/cmdline`)) ?? "").split("\0").slice(0, -1);
+}
+
 /** The children of a process that are alive. */
 export function childrenOf(pid: number): readonly ProcessStat[] {
   const all = [...Deno.readDirSync("/proc")].map(({ name }) =>
