@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { makeTestAuthority } from "../testing/certificates.ts";
+import { FakeClock } from "../testing/fake_clock.ts";
 import { startFaultServer } from "../testing/fault_server.ts";
 import { BasePipe, type PipeOptions } from "./_base_pipe.ts";
 import { type Framer, lengthPrefix, lines } from "./framing.ts";
+import type { Link } from "./_link.ts";
 import { memoryLinks } from "./_memory_link.ts";
 import type { Pipe } from "./pipe.ts";
 import { PipeError } from "./pipe_error.ts";
@@ -173,6 +175,76 @@ Deno.test("an early answer is passed on in full, and what came too late is count
   assertEquals(text(await client.recv()), "too large");
   const report = await relaying;
   assert(report.bToA.bytes === 9 && report.failure?.pipe === "b", JSON.stringify(report));
+  await client.close();
+});
+
+/** A link that refuses all writes; there is this to read when it is time, and then an end. */
+function refusing(error: Error, answer: string, when: Promise<void>): Link {
+  const [{ localAddress, remoteAddress }] = memoryLinks("refusing");
+  const left = [new TextEncoder().encode(answer)];
+  return {
+    transport: "memory",
+    unit: "bytes",
+    halfClose: true,
+    localAddress,
+    remoteAddress,
+    read: () => when.then(() => left.shift() ?? null),
+    write: () => Promise.reject(error),
+    closeWrite: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    abort: () => {},
+  };
+}
+
+Deno.test("what lies behind a refused write is passed on with its end, and what came too late is counted", async () => {
+  const [client, a] = memoryPair();
+  const broken = new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+  const late = Promise.withResolvers<void>();
+  const b = new BasePipe(refusing(broken, "401", late.promise)) as unknown as Pipe;
+  const relaying = relay(a, b);
+  for (const question of ["question", "and more", "and more"]) {
+    await client.send(question);
+    // All that follows from it within this process.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  late.resolve();
+  assertEquals(text(await client.recv()), "401");
+  assertEquals(await client.recv(), null);
+  const { failure, aToB, bToA } = await relaying;
+  assertEquals(failure?.pipe, "b");
+  assertEquals(aToB, { bytes: 8, messages: 1, dropped: 16, ended: false });
+  assertEquals(bToA, { bytes: 3, messages: 1, dropped: 0, ended: true });
+  await client.close();
+});
+
+Deno.test("whoever can be told no more is closed at once, although the other end is still being closed", async () => {
+  const clock = new FakeClock();
+  const [client, a] = memoryPair();
+  const [link] = memoryLinks("stuck");
+  const address = { transport: "ws", hostname: "stuck", port: 1 } as const;
+  const asked = Promise.withResolvers<void>();
+  const b = new BasePipe({
+    transport: "ws",
+    unit: "message",
+    halfClose: false,
+    localAddress: address,
+    remoteAddress: address,
+    read: () => asked.promise.then(() => null),
+    write() {
+      asked.resolve();
+      return new Promise(() => {});
+    },
+    closeWrite: () => Promise.resolve(),
+    close: () => link.close(),
+    abort: () => link.abort(),
+  }, { clock }) as unknown as Pipe;
+  const relaying = relay(a, b);
+  await client.send("never taken");
+  assertEquals(await client.recv(), null);
+  await a.closed;
+  assertEquals(b.state.type, "open");
+  await clock.tickAsync(5000);
+  assertEquals((await relaying).bToA.ended, true);
   await client.close();
 });
 

@@ -50,7 +50,6 @@ export class ChaosLane {
   #full = false;
   /** When the next piece may go out, by bandwidth and pauses. */
   #free = 0;
-  #lastDue = 0;
   #passed = 0;
   #over = false;
   #wake: (() => void) | undefined;
@@ -68,9 +67,8 @@ export class ChaosLane {
     const { faults, clock, random, buffer } = this.#options;
     const { latency = 0, jitter = 0, closeDelay = 0 } = faults();
     const later = latency + jitter * random() + (what === "end" ? closeDelay : 0);
-    // Nothing overtakes what came before.
-    this.#lastDue = Math.max(this.#lastDue, clock.monotonic() + later);
-    this.#queue.push({ due: this.#lastDue, what });
+    // What is due before its turn waits all the same: nothing overtakes what came before.
+    this.#queue.push({ due: clock.monotonic() + later, what });
     if (typeof what !== "string") this.#held += what.length;
     this.#full ||= this.#held >= buffer;
     this.refresh();
