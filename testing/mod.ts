@@ -1,6 +1,6 @@
 /**
  * Fakes for the tests of programs that use Holdfast: a network whose changes are scripted, a clock that a test turns;
- * servers that fail as they are told to, for TCP, TLS, HTTP, WebSocket, DNS and STUN.
+ * servers that fail as they are told to, for TCP, TLS, HTTP, WebSocket, DNS and STUN; links that make the network bad.
  *
  * ```ts
  * import { fakeNetwork } from "@holdfast/net/testing";
@@ -22,6 +22,14 @@ export {
   type TestCertificate,
   type TestCertificateOptions,
 } from "./certificates.ts";
+export type { ChaosFaults, ChaosLaneFaults, UdpChaosFaults, UdpChaosLaneFaults } from "./chaos_faults.ts";
+export { type ChaosCounts, type ChaosLink, type ChaosLinkOptions, startChaosLink } from "./chaos_link.ts";
+export {
+  startUdpChaosLink,
+  type UdpChaosCounts,
+  type UdpChaosLink,
+  type UdpChaosLinkOptions,
+} from "./udp_chaos_link.ts";
 export {
   type DnsFault,
   type DnsQuestion,
