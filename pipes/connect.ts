@@ -128,8 +128,7 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
  * import { assertEquals } from "@std/assert";
  *
  * await using server = await listen("tcp://127.0.0.1:0", { framing: lines() });
- * const [{ port }] = server.addresses;
- * await using pipe = await connect(`tcp://127.0.0.1:${port}`, { framing: lines() });
+ * await using pipe = await connect(server.url, { framing: lines() });
  * await pipe.send("hello");
  * for await (const accepted of server) {
  *   const line = await accepted.recv();
