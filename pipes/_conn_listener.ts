@@ -39,6 +39,7 @@ class ConnListener implements LinkListener {
   readonly report: NonNullable<LinkListener["report"]>;
   readonly #listener: StreamListener;
   readonly #options: ConnListenerOptions;
+  #accepting: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(listener: StreamListener, options: ConnListenerOptions) {
@@ -54,7 +55,9 @@ class ConnListener implements LinkListener {
     if (this.#closing) return null;
     let conn: StreamConn;
     try {
-      conn = await this.#listener.accept();
+      const accepting = this.#listener.accept();
+      this.#accepting = accepting;
+      conn = await accepting;
     } catch (error) {
       if (this.#closing) return null;
       throw error;
@@ -73,7 +76,10 @@ class ConnListener implements LinkListener {
 
   close(): Promise<void> {
     return this.#closing ??= (async () => {
+      // Until a pending accept has been called off, the address is not free; that has to be waited for.
+      this.#listener.ref();
       closeQuietly(this.#listener);
+      await this.#accepting?.catch(() => {});
       await this.#options.closed?.();
     })();
   }

@@ -64,9 +64,14 @@ function native({ hostname, port, transport }: Host, options: ConnectOptions, pr
   };
   const linkOf = async (conn: Deno.TcpConn | Deno.TlsConn): Promise<Link> => {
     const link = connLink(conn, tcpLinkOptions(options));
-    // The handshake is done, and only told of.
-    await link.ready?.();
-    return link;
+    try {
+      // The handshake is done, and only told of.
+      await link.ready?.();
+      return link;
+    } catch (error) {
+      link.abort();
+      throw error;
+    }
   };
   const proof = prove && (async (conn: Deno.TcpConn | Deno.TlsConn, { signal }: DialProofOptions) => {
     return await prove(await linkOf(conn), signal);

@@ -1,10 +1,12 @@
 /** Pipes over Unix sockets. */
 
+import { classify } from "../recover/classify.ts";
 import type { PipeUrl } from "./address.ts";
 import { connLink, type StreamConn } from "./_conn_link.ts";
 import { connListener } from "./_conn_listener.ts";
 import type { LinkListener } from "./_link.ts";
 import type { ListenOptions } from "./listen.ts";
+import { PipeError } from "./pipe_error.ts";
 import type { PipeTransport } from "./_transport.ts";
 
 /** Carries `unix:`. */
@@ -27,19 +29,33 @@ async function listenOn(url: PipeUrl, { clock }: ListenOptions): Promise<LinkLis
   const path = pathOf(url);
   const listener = await take(path);
   const own = identity(path);
+  let restore: (() => void) | undefined;
   return connListener({
     accept: (): Promise<StreamConn> => listener.accept(),
-    close: () => listener.close(),
+    close: () => {
+      // The runtime removes whatever lies there now, and another server may have taken the path meanwhile.
+      if (own !== identity(path)) restore = putAside(path);
+      listener.close();
+    },
     ref: () => listener.ref(),
     unref: () => listener.unref(),
   }, {
     address: { transport: "unix", path },
-    closed: () => {
-      // Another server may have taken the path meanwhile.
-      if (own !== null && identity(path) === own) removeQuietly(path);
-    },
+    closed: () => restore?.(),
     ...(clock ? { clock } : {}),
   });
+}
+
+/** Moves a file away; returns what puts it back, or `undefined` where there is none. */
+function putAside(path: string): (() => void) | undefined {
+  const aside = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    Deno.renameSync(path, aside);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return () => Deno.renameSync(aside, path);
 }
 
 /** Listens on a path, in the place of a server that has left its socket behind. */
@@ -48,31 +64,46 @@ async function take(path: string): Promise<Deno.UnixListener> {
     try {
       return Deno.listen({ transport: "unix", path });
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse) || tries >= 3 || !await isStale(path)) throw error;
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      const obstacle = tries < 3 ? await obstacleAt(path) : "its file comes back again and again";
+      if (obstacle !== null) throw inUse(path, obstacle, error);
     }
     removeQuietly(path);
   }
 }
 
-/** Whether a path is a socket that nobody listens on. */
-async function isStale(path: string): Promise<boolean> {
+/** What is there in place of a socket that nobody listens on; `null` for such a one. */
+async function obstacleAt(path: string): Promise<string | null> {
   const before = identity(path);
   try {
-    if (!Deno.lstatSync(path).isSocket) return false;
+    if (before !== null && !Deno.lstatSync(path).isSocket) return "a file is there that is no socket";
     (await Deno.connect({ transport: "unix", path })).close();
-    return false;
+    return "a server listens there";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
+    if (error instanceof Deno.errors.NotFound) return null;
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
     // It must be the same that was tried, or a server that has just begun would lose its own.
-    return error instanceof Deno.errors.ConnectionRefused && identity(path) === before;
+    return identity(path) === before ? null : "another server has just begun to listen there";
   }
+}
+
+function inUse(path: string, why: string, cause: unknown): PipeError {
+  // Not of the path: what a path says by that error is that nobody listens there.
+  const failure = classify(cause, { operation: "listen" });
+  return new PipeError(`Cannot listen on unix:${path}: ${why}`, {
+    code: "listen",
+    operation: "listen",
+    failure,
+    cause,
+    hint: failure.hint,
+  });
 }
 
 /** Tells one file from another of the same name. */
 function identity(path: string): string | null {
   try {
-    const { dev, ino, birthtime, mtime } = Deno.lstatSync(path);
-    return `${dev} ${ino} ${birthtime?.getTime()} ${mtime?.getTime()}`;
+    const { dev, ino, birthtime } = Deno.lstatSync(path);
+    return `${dev} ${ino} ${birthtime?.getTime()}`;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;

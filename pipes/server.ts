@@ -150,6 +150,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
   #closing: Promise<void> | undefined;
   #stopped = false;
   #failure: { readonly error: Error } | undefined;
+  #draining = false;
   /** Whether those that were handed out are cut as well. */
   #cutting = false;
 
@@ -175,6 +176,11 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
       },
     );
     this.#loop.on("pause", ({ error }) => this.#tell({ type: "trouble", error }));
+    this.#loop.on("shed", ({ reason, remoteAddr }) => {
+      this.#tell({ type: "shed", reason, from: this.#addressOf(remoteAddr) });
+    });
+    // Whoever does not ask how it ended does not have to handle it.
+    this.#loop.closed.catch(() => {});
     this.#closed.promise.catch(() => {});
   }
 
@@ -244,7 +250,8 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
           arrival.cut = () => this.#cutting ? pipe.abort("the server is closed") : undefined;
           yield pipe as unknown as P;
         } else if (this.#failure) throw this.#failure.error;
-        else if (this.#stopped) return;
+        else if (this.#closing || this.#draining) return;
+        else if (this.#stopped) await this.#loop.closed.catch(() => {}); // it is the failure
         else {
           using _hold = holdProcess(this.#clock);
           await new Promise<void>((resolve) => {
@@ -259,6 +266,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
   }
 
   async drain(options: DrainOptions = {}): Promise<number> {
+    this.#draining = true;
     this.#cutting = true;
     // Nobody is left who would take them.
     if (!this.#iterating) {
@@ -353,6 +361,14 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
     void this.#bindings.close();
     this.#wake();
     this.#next();
+  }
+
+  #addressOf(address: Deno.Addr): PipeAddress {
+    const { transport } = this.#place;
+    if (transport === "unix") return { transport, path: "path" in address ? address.path : "" };
+    if (transport === "memory") return { transport, name: "" };
+    const { hostname, port } = address as Deno.NetAddr;
+    return { transport, hostname, port };
   }
 
   #tell(event: Omitted<PipeServerEvent>): void {

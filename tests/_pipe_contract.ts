@@ -65,8 +65,10 @@ const text = (data: Uint8Array | null): string | null => data && new TextDecoder
 export function pipeContract(subject: PipeSubject): void {
   const { name, unit, reliable, halfClose, resets } = subject;
   const framed: PipeOptions = unit === "bytes" ? { framing: lengthPrefix() } : {};
-  const test = (what: string, fn: () => Promise<void>, ignore = false): void =>
-    Deno.test({ name: `${name}: ${what}`, ignore, fn });
+  // What a transport is not meant to do is no test that was skipped.
+  const test = (what: string, fn: () => Promise<void>, without = false): void => {
+    if (!without) Deno.test({ name: `${name}: ${what}`, fn });
+  };
 
   test("messages arrive as they were sent, in both directions", async () => {
     await using pair = await subject.pair(framed);
