@@ -1,7 +1,6 @@
 /** The pipe itself: everything that does not depend on the transport. */
 
 import { type Clock, holdProcess, systemClock } from "../internal/clock.ts";
-import { orAbort } from "../recover/_or_abort.ts";
 import type { FailureOperation } from "../recover/failure.ts";
 import type { PipeAddress, Transport } from "./address.ts";
 import { Carrier, type CarrierNews } from "./_carrier.ts";
@@ -106,17 +105,18 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     return this.#life.closed;
   }
 
-  async send(data: PipeData, options: SendOptions = {}): Promise<void> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    this.#checkWritable();
-    const room = this.#carrier.outbound.send(data);
-    if (room === undefined) return;
-    using _hold = this.#carrier.hold(this.#clock);
-    await (signal ? orAbort(room, signal) : room);
+  send(data: PipeData, options?: SendOptions): Promise<void> {
+    const signal = options?.signal;
+    try {
+      signal?.throwIfAborted();
+      this.#checkWritable();
+      return this.#carrier.send(data, this.#clock, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  recv(options: RecvOptions = {}): Promise<Uint8Array<ArrayBuffer> | null> {
+  recv(options?: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#reader.recv(options);
   }
 

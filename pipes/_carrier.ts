@@ -1,11 +1,16 @@
 /** The connection below a pipe, which may be replaced by another one. */
 
 import { type Clock, holdProcess } from "../internal/clock.ts";
+import { orAbort } from "../recover/_or_abort.ts";
 import type { Transport } from "./address.ts";
 import type { Framer } from "./framing.ts";
 import { Inbound } from "./_inbound.ts";
 import type { Link } from "./_link.ts";
 import { Outbound } from "./_outbound.ts";
+import type { PipeData } from "./pipe.ts";
+
+/** What those get who need not wait. */
+const DONE = Promise.resolve();
 
 /** Whose pending writes keep the process alive. */
 const SYSTEM: readonly Transport[] = ["tcp", "tls", "unix"];
@@ -67,10 +72,13 @@ export class Carrier {
     this.link.abort();
   }
 
-  /** Keeps the process alive while somebody waits to send. */
-  hold(clock: Clock): Disposable | undefined {
-    // A write of the system does so by itself, and a timer would cost more than the message.
-    return SYSTEM.includes(this.link.transport) ? undefined : holdProcess(clock);
+  /** Sends; resolves when there is room for more, and keeps the process alive until then. */
+  send(data: PipeData, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+    const room = this.outbound.send(data, signal === undefined);
+    if (!room) return DONE;
+    const within = signal ? orAbort(room, signal) : room;
+    // A write of the system keeps it alive by itself, and a timer would cost more than the message.
+    return SYSTEM.includes(this.link.transport) ? within : held(within, clock);
   }
 
   /** Waits until everything was sent, or could not be, but not for longer than some milliseconds. */
@@ -109,4 +117,9 @@ export class Carrier {
     link.onProof = (proven) => tell(proven ? "proven" : "suspect");
     link.onLoss = (error) => tell("dead", error);
   }
+}
+
+async function held(room: Promise<void>, clock: Clock): Promise<void> {
+  using _hold = holdProcess(clock);
+  await room;
 }

@@ -1,44 +1,63 @@
 /** The way out: what is sent while a write is under way joins the next one, and who sends too much waits. */
 
+import { BufferPool } from "./_buffer_pool.ts";
 import type { Framer } from "./framing.ts";
+import { type InPlace, inPlaceOf } from "./_in_place.ts";
 import type { Link } from "./_link.ts";
 import type { PipeData } from "./pipe.ts";
 
 /** What is not larger is copied, so that the caller has its memory back at once. */
 const COPIED = 16 * 1024;
 
-/** Small messages are joined up to this. */
-const JOINED = 64 * 1024;
+/** Where messages are joined. */
+const joining = new BufferPool(128 * 1024, 32);
+
+/** Where they are joined if all of those are in use. */
+const SPARE = 4096;
+
+/**
+ * How many turns of promises nobody has to send anything before what was joined is written. A loop that sends needs but a few
+ * from one message to the next, and a write costs as much as a hundred.
+ */
+const QUIET = 8;
+
+/** What is written at once, and once more as a whole over another link. */
+interface Batch {
+  readonly bytes: Uint8Array;
+  used: number;
+  /** Whether it is a message that was given as text. */
+  readonly text: boolean;
+}
 
 /** Who waits for what was sent before. */
 interface Waiter {
-  /** How much may be there when it is called. */
-  readonly below: number;
+  /** How many bytes must have left. */
+  readonly until: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 const encoder = new TextEncoder();
 
-/** The messages that were given as text, for links that tell both kinds apart. */
-const texts = new WeakSet<Uint8Array>();
-
 /** Writes to one link after another. */
 export class Outbound {
   readonly #framer: Framer | null;
+  readonly #inPlace: InPlace | undefined;
   readonly #highWater: number;
   readonly #tell: (news: "unwritable", error: unknown) => void;
   #link: Link;
-  /** What waits to be written: whole buffers, the last one with room for more. */
-  #queue: Uint8Array[] = [];
-  /** How much of the last buffer is used, or -1 where nothing may be added to it. */
-  #used = -1;
+  /** What waits to be written. */
+  #queue: Batch[] = [];
+  /** The last of the queue, if more may join it. */
+  #open: Batch | undefined;
   #writing = false;
   /** What is being written. */
-  #current: Uint8Array | undefined;
+  #current: Batch | undefined;
   #waiters: Waiter[] = [];
   #failure: { readonly error: unknown } | undefined;
   #paused = false;
+  /** Bytes that were ever given. */
+  #given = 0;
   /** Bytes that were given and not taken by the system. */
   buffered = 0;
   /** Bytes that the system took. */
@@ -62,6 +81,7 @@ export class Outbound {
   ) {
     this.#link = link;
     this.#framer = link.unit === "bytes" ? framer : null;
+    this.#inPlace = this.#framer ? inPlaceOf(this.#framer) : undefined;
     this.#highWater = highWater;
     this.#tell = tell;
   }
@@ -70,38 +90,39 @@ export class Outbound {
    * Takes a message.
    *
    * @param data The message.
+   * @param lent Whether the caller leaves it alone until what is returned is settled, so that it need not be copied.
    * @returns Undefined where there is room for more; else a promise for it.
    * @throws {RangeError} When the framing or the link cannot carry it.
    * @throws What the link could not be written for.
    */
-  send(data: PipeData): Promise<void> | undefined {
+  send(data: PipeData, lent: boolean): Promise<void> | undefined {
     if (this.#failure) throw this.#failure.error;
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    const own = typeof data === "string";
-    const { maxMessage = Infinity } = this.#link;
+    const text = typeof data === "string";
+    const bytes = text ? encoder.encode(data) : data;
+    const { maxMessage = Infinity, unit } = this.#link;
     if (bytes.length > maxMessage) {
       throw new RangeError(`Cannot send: a message may have ${maxMessage} bytes here, got ${bytes.length}`);
     }
-    this.messages++;
-    if (this.#link.unit === "message") {
-      this.#push(own ? bytes : bytes.slice());
-      if (own) texts.add(bytes);
-    } else if (this.#framer) {
-      const { head, tail } = this.#framer.wrap(bytes);
-      this.#join(head.length + bytes.length + tail.length, head, bytes, tail);
-    } else if (own || (bytes.length > COPIED && !this.#writing)) {
-      this.#push(bytes);
+    let whole = false;
+    if (unit === "message") this.#push(text ? bytes : bytes.slice(), text);
+    else if (this.#framer) this.#frame(this.#framer, bytes);
+    else if (bytes.length > COPIED && (text || lent && !this.#writing)) {
+      this.#push(bytes, false);
       // The caller has its memory back when it was written.
-      if (!own) return this.#start() ?? this.#below(0);
-    } else this.#join(bytes.length, bytes);
-    this.#start();
-    return this.buffered > this.#highWater ? this.#below(this.#highWater) : undefined;
+      whole = !text;
+    } else if (bytes.length > 0) {
+      this.#join(bytes);
+    }
+    this.messages++;
+    if (!this.#writing && !this.#paused && this.#queue.length > 0) void this.#write(this.#link);
+    if (whole) return this.#until(this.#given);
+    return this.buffered > this.#highWater ? this.#until(this.#given - this.#highWater) : undefined;
   }
 
   /** Resolves when everything was written. */
   flush(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure.error);
-    return this.buffered === 0 ? Promise.resolve() : this.#below(0);
+    return this.buffered === 0 ? Promise.resolve() : this.#until(this.#given);
   }
 
   /** Stops writing, to go on with another link. */
@@ -121,67 +142,110 @@ export class Outbound {
     this.#paused = false;
     this.#writing = false;
     if (current && (this.#framer || link.unit === "message")) this.#queue.unshift(current);
-    else if (current) this.buffered -= current.length;
+    else if (current) {
+      joining.forget(current.bytes);
+      this.buffered -= current.used;
+    }
     this.#wake();
-    this.#start();
+    if (this.#queue.length > 0) void this.#write(link);
   }
 
   /** Lets nobody send any more, and nobody wait. */
   fail(error: unknown): void {
     this.#failure ??= { error };
+    if (this.#current) joining.forget(this.#current.bytes);
+    for (const { bytes } of this.#queue) joining.giveBack(bytes);
     this.#queue = [];
-    this.#used = -1;
+    this.#open = undefined;
     this.#current = undefined;
     this.buffered = 0;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
-  #below(below: number): Promise<void> {
-    return new Promise((resolve, reject) => this.#waiters.push({ below, resolve, reject }));
+  #until(until: number): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiters.push({ until, resolve, reject }));
   }
 
-  #push(bytes: Uint8Array): void {
-    this.#queue.push(bytes);
-    this.#used = -1;
-    this.buffered += bytes.length;
-  }
-
-  /** Copies parts behind what waits already, or into a buffer of their own. */
-  #join(length: number, ...parts: readonly Uint8Array[]): void {
-    let buffer = this.#used >= 0 ? this.#queue.at(-1) : undefined;
-    if (!buffer || buffer.length - this.#used < length) {
-      if (buffer) this.#queue[this.#queue.length - 1] = buffer.subarray(0, this.#used);
-      // Nothing is joined to the first one, which is written at once.
-      buffer = new Uint8Array(this.#writing || this.#paused ? Math.max(JOINED, length) : length);
-      this.#queue.push(buffer);
-      this.#used = 0;
+  /** Puts a message with its framing behind what waits already. */
+  #frame(framer: Framer, bytes: Uint8Array): void {
+    const inPlace = this.#inPlace;
+    if (!inPlace) {
+      const { head, tail } = framer.wrap(bytes);
+      return this.#join(head, bytes, tail);
     }
+    const length = bytes.length + inPlace.overhead;
+    const open = this.#room(length);
+    try {
+      inPlace.put(bytes, open);
+    } catch (error) {
+      this.#unused(open);
+      throw error;
+    }
+    open.used += length;
+    this.#count(length);
+  }
+
+  /** Puts bytes behind what waits already. */
+  #join(...parts: readonly Uint8Array[]): void {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const open = this.#room(length);
     for (const part of parts) {
-      buffer.set(part, this.#used);
-      this.#used += part.length;
+      open.bytes.set(part, open.used);
+      open.used += part.length;
     }
-    this.buffered += length;
+    this.#count(length);
   }
 
-  #start(): undefined {
-    if (!this.#writing && !this.#paused && this.#queue.length > 0) void this.#write(this.#link);
+  #push(bytes: Uint8Array, text: boolean): void {
+    this.#queue.push({ bytes, used: bytes.length, text });
+    this.#open = undefined;
+    this.#count(bytes.length);
+  }
+
+  /** The last of what waits already, with room for so much more. */
+  #room(length: number): Batch {
+    const open = this.#open;
+    if (open && open.bytes.length - open.used >= length) return open;
+    const pooled = length <= joining.size ? joining.borrow() : undefined;
+    // Nothing is joined to the first one, which is written at once.
+    const spare = this.#writing || this.#paused ? SPARE : 0;
+    const batch = { bytes: pooled ?? new Uint8Array(Math.max(length, spare)), used: 0, text: false };
+    this.#queue.push(batch);
+    this.#open = batch;
+    return batch;
+  }
+
+  /** Nothing came of it: nobody is to write, or to keep, a batch of nothing. */
+  #unused(open: Batch): void {
+    if (open.used > 0) return;
+    joining.giveBack(open.bytes);
+    this.#queue.pop();
+    this.#open = undefined;
+  }
+
+  #count(length: number): void {
+    this.#given += length;
+    this.buffered += length;
   }
 
   async #write(link: Link): Promise<void> {
     this.#writing = true;
     try {
-      while (this.#queue.length > 0 && link === this.#link && !this.#paused) {
-        let bytes = this.#queue.shift() ?? new Uint8Array();
-        if (this.#queue.length === 0 && this.#used >= 0) bytes = bytes.subarray(0, this.#used);
-        if (this.#queue.length === 0) this.#used = -1;
-        this.#current = bytes;
-        const taken = await link.write(bytes, texts.has(bytes));
-        if (link !== this.#link || this.#failure) return;
+      while (link === this.#link && !this.#paused) {
+        const batch = this.#queue.shift();
+        if (!batch) break;
+        if (batch === this.#open) this.#open = undefined;
+        const { bytes, used, text } = this.#current = batch;
+        const taken = await link.write(used === bytes.length ? bytes : bytes.subarray(0, used), text);
+        // Another link has it now, or nobody wants it any more.
+        if (this.#current !== batch) return;
         this.#current = undefined;
-        this.buffered -= bytes.length;
+        joining.giveBack(bytes);
+        this.buffered -= used;
         if (taken === false) this.dropped++;
-        else this.bytes += bytes.length;
+        else this.bytes += used;
         this.#wake();
+        if (this.#open && this.#queue.length === 1) await this.#quiet();
       }
     } catch (error) {
       if (link === this.#link && !this.#failure && !this.#paused) this.#tell("unwritable", error);
@@ -190,10 +254,20 @@ export class Outbound {
     }
   }
 
+  /** Waits as long as messages keep coming that can be written together. */
+  async #quiet(): Promise<void> {
+    for (let left = QUIET; left > 0 && this.#queue.length === 1 && this.#waiters.length === 0; left--) {
+      const { messages } = this;
+      await null;
+      if (messages !== this.messages) left = QUIET;
+    }
+  }
+
   #wake(): void {
     if (this.#waiters.length === 0) return;
+    const left = this.#given - this.buffered;
     const waiting = this.#waiters;
-    this.#waiters = waiting.filter(({ below }) => this.buffered > below);
-    for (const { below, resolve } of waiting) if (this.buffered <= below) resolve();
+    this.#waiters = waiting.filter(({ until }) => until > left);
+    for (const { until, resolve } of waiting) if (until <= left) resolve();
   }
 }

@@ -2,16 +2,15 @@
 
 import type { Clock } from "../internal/clock.ts";
 import type { Inbound } from "./_inbound.ts";
-import { type QueueOptions, Subscriber } from "./_subscriptions.ts";
+import { MessageSource, type SourceNews } from "./_message_source.ts";
+import { Subscribers } from "./_subscribers.ts";
+import type { QueueOptions, Subscriber } from "./_subscriptions.ts";
 import type { PipeEvents } from "./_pipe_events.ts";
 import type { Packet, PipeEventOf, PipeFilter, RecvOptions } from "./pipe.ts";
 import { PipeError } from "./pipe_error.ts";
 
-/**
- * What the pipe hears of its reader: a message came; what came looks like the end (and may be none); the other end has
- * ended; the link or the framing is broken; a queue is full; the application wants no more.
- */
-export type ReaderNews = "message" | "ending" | "end" | "broken" | "full" | "cancelled";
+/** What the pipe hears of its reader: what the source tells; a queue is full; the application wants no more. */
+export type ReaderNews = SourceNews | "full" | "cancelled";
 
 /** What a {@linkcode PipeReader} is made with. */
 export interface PipeReaderOptions {
@@ -25,95 +24,102 @@ export interface PipeReaderOptions {
   readonly tell: (news: ReaderNews, error?: unknown) => void;
 }
 
-type Result = { readonly packet: Packet | null } | { readonly error: unknown };
-
-/** One who waits for a message. */
-interface Waiter {
-  readonly resolve: (packet: Packet | null) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Hands out what an {@linkcode Inbound} gives: to one reader at a time, which may be any number of subscriptions. */
 export class PipeReader {
-  readonly #inbound: Inbound;
+  readonly #source: MessageSource;
   readonly #options: PipeReaderOptions;
   /** Those who subscribed; made with the first of them. */
-  #subscribers: Set<Subscriber> | undefined;
-  /** A message that was read, and that nobody has got. */
-  #stash: Result | undefined;
-  #waiter: Waiter | undefined;
-  #fetching = false;
-  #pumping = false;
+  #subscribers: Subscribers | undefined;
+  /** What is done for the subscriptions: nothing, waiting for a message, or handing one out. */
+  #pumping: "waiting" | "busy" | undefined;
   /** Who reads now, in words for the error that the next one gets. */
   #reader: string | undefined;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
-  /** How it ended: what those get who read on, and what subscriptions end with. */
-  #over: { readonly error: unknown; readonly failure: unknown } | undefined;
+  /** What subscriptions end with. */
+  #over: { readonly failure: unknown } | undefined;
   /** Bytes that were handed out. */
   bytes = 0;
   /** Messages that were handed out. */
   messages = 0;
-  /** Messages that a full queue cost. */
-  dropped = 0;
-  /** Messages that nobody wanted. */
-  unmatched = 0;
 
   constructor(inbound: Inbound, options: PipeReaderOptions) {
-    this.#inbound = inbound;
+    this.#source = new MessageSource(inbound, options.tell);
     this.#options = options;
+  }
+
+  /** Messages that a full queue cost. */
+  get dropped(): number {
+    return this.#subscribers?.dropped ?? 0;
+  }
+
+  /** Messages that nobody wanted. */
+  get unmatched(): number {
+    return this.#subscribers?.unmatched ?? 0;
   }
 
   /** Whether a read is under way. */
   get fetching(): boolean {
-    return this.#fetching;
+    return this.#source.fetching;
   }
 
   /** Whether nothing is read since nobody has taken what was read last. */
   get blocked(): boolean {
-    return !this.#fetching && this.#stash !== undefined;
+    return this.#source.blocked;
+  }
+
+  /** Whether no part of a message is kept, which could not be given back. */
+  get whole(): boolean {
+    return this.#source.whole;
   }
 
   /** See {@linkcode PipeBase.recv}. */
-  async recv(options: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
-    options.signal?.throwIfAborted();
-    using _reader = this.#lock("recv()");
-    const limited = options.signal || options.timeout !== undefined;
-    const packet = await (limited ? this.#receiveWithin(options) : this.#receive(options.into));
-    return packet && packet.data;
+  recv(options?: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      options?.signal?.throwIfAborted();
+      this.#lock("recv()");
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (options?.signal || options?.timeout !== undefined) return this.#recvWithin(options);
+    const packet = this.#source.ready();
+    if (packet) return Promise.resolve(this.#handed(packet));
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => reject(this.#unlocked(error));
+      this.#source.wait((packet) => resolve(this.#handed(packet)), failed, options?.into);
+    });
   }
 
   /** See {@linkcode PipeBase.messages}. */
   async *iterate(): AsyncIterableIterator<Uint8Array<ArrayBuffer>, void, void> {
-    using _reader = this.#lock("messages");
-    while (true) {
-      const packet = await this.#receive();
-      if (!packet) return;
-      yield packet.data;
+    this.#lock("messages");
+    try {
+      while (true) {
+        const packet = this.#source.ready() ?? await this.#receive();
+        if (!packet) return;
+        this.#count(packet);
+        yield packet.data;
+      }
+    } finally {
+      this.#reader = undefined;
     }
   }
 
   /** See {@linkcode PipeBase.readable}. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= new ReadableStream<Uint8Array<ArrayBuffer>>({
-      pull: async (controller) => {
-        using _reader = this.#lock("readable");
-        const packet = await this.#receive();
-        if (packet) controller.enqueue(packet.data);
-        else controller.close();
-      },
+      pull: (controller) => this.#pull(controller),
       cancel: (reason) => this.#options.tell("cancelled", reason),
     }, { highWaterMark: 0 });
   }
 
   /** See {@linkcode PipeBase.subscribe}. */
   subscribe(filter: PipeFilter | undefined): Subscriber {
-    const all = this.#subscribers ??= new Set();
-    if (all.size === 0) this.#lock("subscribe()")[Symbol.dispose]();
-    const subscriber: Subscriber = new Subscriber(filter, this.#options.queue, () => {
-      all.delete(subscriber);
-      if (all.size === 0 && this.#reader === "a subscription") this.#reader = undefined;
-    });
-    all.add(subscriber);
+    const all = this.#subscribers ??= new Subscribers();
+    if (all.size === 0) {
+      this.#lock("subscribe()");
+      this.#reader = undefined;
+    }
+    const subscriber = all.add(filter, this.#options.queue, () => all.size === 0 ? this.#left() : undefined);
     this.#reader = "a subscription";
     if (this.#over) subscriber.end(this.#over.failure);
     else this.#pump();
@@ -139,28 +145,13 @@ export class PipeReader {
   }
 
   /** Reads one message, if nobody does; so an end or a failure shows although nobody wants a message. */
-  fetch(into?: Uint8Array<ArrayBuffer>): void {
-    if (this.#fetching || this.#stash || this.#over) return;
-    this.#fetching = true;
-    this.#inbound.next(into).then((packet) => this.#fetched(packet), (error) => {
-      this.#fetching = false;
-      if (this.#over) return;
-      this.#options.tell("broken", error);
-      // Where there will be another link, this waits for it; one that is being closed has nothing more to say.
-      if (this.#inbound.suspended) this.fetch();
-    });
-  }
-
-  /** Whether no part of a message is kept, which could not be given back. */
-  get whole(): boolean {
-    return this.#inbound.unread() !== null;
+  fetch(): void {
+    this.#source.fetch();
   }
 
   /** What was read and nobody has got. */
   take(): Uint8Array<ArrayBuffer> {
-    const stash = this.#stash && "packet" in this.#stash && this.#stash.packet;
-    this.#stash = undefined;
-    return joined([...(stash ? [stash.data] : []), ...(this.#inbound.unread() ?? [])]);
+    return joined(this.#source.unread());
   }
 
   /**
@@ -170,136 +161,118 @@ export class PipeReader {
    * @param failure What subscriptions end with.
    */
   end(error: unknown, failure?: unknown): void {
-    this.#over = { error, failure };
-    const waiter = this.#waiter;
-    this.#waiter = undefined;
-    if (error !== undefined) {
-      this.#stash ??= { error };
-      waiter?.reject(error);
-    } else waiter?.resolve(null);
-    for (const subscriber of [...this.#subscribers ?? []]) subscriber.end(failure);
+    this.#over = { failure };
+    this.#source.end(error);
+    this.#subscribers?.end(failure);
   }
 
   /** Takes the place of the one who reads; throws where it is taken. */
-  #lock(who: string): Disposable {
+  #lock(who: string): void {
     const streaming = who !== "readable" && this.#readable?.locked === true ? "readable" : undefined;
     const other = this.#reader ?? streaming;
     if (other !== undefined) {
       throw new TypeError(`Cannot read with ${who}: ${other} of this pipe is reading already`);
     }
     this.#reader = who;
-    return { [Symbol.dispose]: () => void (this.#reader = undefined) };
   }
 
-  /** The next message for whoever reads; keeps the process alive meanwhile. */
-  #receive(into?: Uint8Array<ArrayBuffer>): Promise<Packet | null> {
-    const stash = this.#stash;
-    if (stash) {
-      if ("error" in stash) return Promise.reject(stash.error);
-      // The end stays the end.
-      if (stash.packet) this.#stash = undefined;
-      return Promise.resolve(this.#count(stash.packet));
-    }
-    if (this.#over) {
-      const { error } = this.#over;
-      return error === undefined ? Promise.resolve(null) : Promise.reject(error);
-    }
-    return new Promise<Packet | null>((resolve, reject) => {
-      this.#waiter = { resolve: (packet) => resolve(this.#count(packet)), reject };
-      this.fetch(into);
+  #unlocked(error: unknown): unknown {
+    this.#reader = undefined;
+    return error;
+  }
+
+  /** What the one who reads gets, who is done then. */
+  #handed(packet: Packet | null): Uint8Array<ArrayBuffer> | null {
+    this.#reader = undefined;
+    if (!packet) return null;
+    this.#count(packet);
+    return packet.data;
+  }
+
+  #pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> | void {
+    this.#lock("readable");
+    const give = (packet: Packet | null): void => {
+      const data = this.#handed(packet);
+      if (data) controller.enqueue(data);
+      else controller.close();
+    };
+    const packet = this.#source.ready();
+    if (packet) return give(packet);
+    return new Promise((resolve, reject) => {
+      this.#source.wait((packet) => resolve(give(packet)), (error) => reject(this.#unlocked(error)));
     });
   }
 
-  async #receiveWithin({ signal, timeout, into }: RecvOptions): Promise<Packet | null> {
-    const limit = Promise.withResolvers<never>();
-    const timer = timeout === undefined ? undefined : this.#options.clock.after(timeout, () => {
-      const why = `nothing came within ${timeout} ms`;
-      limit.reject(new PipeError(`Cannot receive: ${why}`, { code: "timeout", operation: "receive" }));
-    }, { ref: true });
-    const aborted = (): void => limit.reject(signal?.reason);
-    signal?.addEventListener("abort", aborted, { once: true });
-    try {
-      return await Promise.race([this.#receive(into), limit.promise]);
-    } finally {
-      timer?.cancel();
-      signal?.removeEventListener("abort", aborted);
-      // What comes from now on is for the next one who asks.
-      this.#waiter = undefined;
-    }
+  #receive(): Promise<Packet | null> {
+    return new Promise((resolve, reject) => this.#source.wait(resolve, reject));
   }
 
-  #count(packet: Packet | null): Packet | null {
-    if (packet) {
-      this.bytes += packet.data.length;
-      this.messages++;
-    }
-    return packet;
+  #recvWithin({ signal, timeout, into }: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
+    return new Promise((resolve, reject) => {
+      const over = (): void => {
+        timer?.cancel();
+        signal?.removeEventListener("abort", aborted);
+        this.#reader = undefined;
+      };
+      const failed = (error: unknown): void => {
+        over();
+        reject(error);
+      };
+      const stop = (reason: unknown): void => {
+        // What comes from now on, be it in the same turn, is for the next one who asks.
+        this.#source.leave();
+        failed(reason);
+      };
+      const aborted = (): void => stop(signal?.reason);
+      const timer = timeout === undefined ? undefined : this.#options.clock.after(timeout, () => {
+        const why = `nothing came within ${timeout} ms`;
+        stop(new PipeError(`Cannot receive: ${why}`, { code: "timeout", operation: "receive" }));
+      }, { ref: true });
+      signal?.addEventListener("abort", aborted, { once: true });
+      this.#source.wait(
+        (packet) => {
+          over();
+          resolve(this.#handed(packet));
+        },
+        failed,
+        into,
+      );
+    });
   }
 
-  #fetched(packet: Packet | null): void {
-    this.#fetching = false;
-    if (this.#over) return;
-    this.#options.tell(packet ? "message" : "ending");
-    if (this.#over) return;
-    // It was no end but a loss, and there will be another link.
-    if (!packet && this.#inbound.suspended) return this.fetch();
-    const waiter = this.#waiter;
-    this.#waiter = undefined;
-    // The end is kept: whoever asks next gets it too.
-    if (!waiter || !packet) this.#stash = { packet };
-    waiter?.resolve(packet);
-    if (!packet) this.#options.tell("end");
+  #count({ data }: Packet): void {
+    this.bytes += data.length;
+    this.messages++;
   }
 
   /** Hands messages to the subscriptions, one by one, until none is left. */
   #pump(): void {
     if (this.#pumping) return;
-    this.#pumping = true;
+    this.#pumping = "busy";
     const stop = (error?: unknown): void => {
-      this.#pumping = false;
-      for (const subscriber of [...this.#subscribers ?? []]) subscriber.end(error);
+      this.#pumping = undefined;
+      this.#subscribers?.end(error);
+    };
+    const hand = (packet: Packet | null): void => {
+      if (!packet || !this.#subscribers) return stop();
+      this.#pumping = "busy";
+      this.#count(packet);
+      this.#subscribers.hand(packet).then(next, (error) => this.#options.tell("full", error));
     };
     const next = (): void => {
-      if (!this.#subscribers?.size) {
-        this.#pumping = false;
-        return;
-      }
-      const waiter: Waiter = {
-        resolve: (packet) => {
-          // All of them have left meanwhile: it is for whoever comes next.
-          if (!this.#subscribers?.size && packet) {
-            this.#stash = { packet };
-            this.#pumping = false;
-          } else if (packet) {
-            this.#hand(packet).then(next, (error) => this.#options.tell("full", error));
-          } else stop();
-        },
-        reject: stop,
-      };
-      const stash = this.#stash;
-      if (stash && "error" in stash) return stop(stash.error);
-      if (stash) {
-        if (stash.packet) this.#stash = undefined;
-        return waiter.resolve(stash.packet);
-      }
-      this.#waiter = waiter;
-      this.fetch();
+      this.#pumping = this.#subscribers?.size ? "waiting" : undefined;
+      if (this.#pumping) this.#source.wait(hand, stop);
     };
     // Whoever subscribes in the same turn gets the first message as well.
     queueMicrotask(next);
   }
 
-  async #hand(packet: Packet): Promise<void> {
-    this.#count(packet);
-    let wanted = false;
-    for (const subscriber of [...this.#subscribers ?? []]) {
-      if (!subscriber.wants(packet)) continue;
-      wanted = true;
-      const cost = subscriber.offer(packet);
-      if (typeof cost === "number") this.dropped += cost;
-      else await cost;
-    }
-    if (!wanted) this.unmatched++;
+  /** The last subscription has left: what comes from now on is for whoever asks next. */
+  #left(): void {
+    if (this.#reader === "a subscription") this.#reader = undefined;
+    if (this.#pumping !== "waiting") return;
+    this.#source.leave();
+    this.#pumping = undefined;
   }
 }
 

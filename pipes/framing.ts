@@ -1,6 +1,7 @@
 /** Messages on a stream of bytes: where one ends and the next begins. All of it is pure. */
 
-import { PipeError } from "./pipe_error.ts";
+import { CountedDecoder, DelimitedDecoder, FixedDecoder, indexOf } from "./_frame_decoders.ts";
+import { type Filling, inPlace } from "./_in_place.ts";
 
 /** Takes messages out of the bytes of one connection. */
 export interface FrameDecoder {
@@ -99,16 +100,28 @@ export function lengthPrefix(options: LengthPrefixOptions = {}): Framer {
   const most = 2 ** (8 * bytes) - 1;
   const max = checkedMax("frame by length", options.max ?? Math.min(MAX_MESSAGE, most));
   const name = "length prefix";
-  return {
+  const count = (data: Uint8Array, into: Filling): void => {
+    checkLength(name, data, Math.min(max, most));
+    for (let i = 0; i < bytes; i++) {
+      into.bytes[into.used + (littleEndian ? i : bytes - 1 - i)] = data.length >>> (8 * i);
+    }
+  };
+  const framer: Framer = {
     name,
     wrap(data) {
-      checkLength(name, data, Math.min(max, most));
       const head = new Uint8Array(bytes);
-      for (let i = 0; i < bytes; i++) head[littleEndian ? i : bytes - 1 - i] = data.length / 256 ** i;
+      count(data, { bytes: head, used: 0 });
       return { head, tail: NOTHING };
     },
-    decoder: () => new CountedDecoder(name, bytes, max, littleEndian),
+    decoder: () => new CountedDecoder({ name, bytes, max, littleEndian }),
   };
+  return inPlace(framer, {
+    overhead: bytes,
+    put(data, into) {
+      count(data, into);
+      into.bytes.set(data, into.used + bytes);
+    },
+  });
 }
 
 /**
@@ -147,14 +160,25 @@ export function delimiter(end: Uint8Array | string, options: DelimiterOptions = 
 export function fixed(size: number): Framer {
   checkedMax("frame by size", size);
   const name = "fixed size";
-  return {
+  const check = ({ length }: Uint8Array): void => {
+    if (length === size) return;
+    throw new RangeError(`Cannot send: each message has ${size} bytes, got ${length}`);
+  };
+  const framer: Framer = {
     name,
     wrap(data) {
-      if (data.length === size) return { head: NOTHING, tail: NOTHING };
-      throw new RangeError(`Cannot send: each message has ${size} bytes, got ${data.length}`);
+      check(data);
+      return { head: NOTHING, tail: NOTHING };
     },
     decoder: () => new FixedDecoder(name, size),
   };
+  return inPlace(framer, {
+    overhead: 0,
+    put(data, into) {
+      check(data);
+      into.bytes.set(data, into.used);
+    },
+  });
 }
 
 function checkedMax(operation: string, max: number): number {
@@ -169,205 +193,31 @@ function checkLength(name: string, data: Uint8Array, max: number): void {
   throw new RangeError(`Cannot send: a message may have ${max} bytes by ${name}, got ${data.length}`);
 }
 
-function broken(why: string): PipeError {
-  return new PipeError(`Cannot receive: ${why}`, { code: "protocol", operation: "receive" });
-}
-
 function delimited(
   name: string,
   end: Uint8Array,
   max: number,
   trim: (message: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
 ): Framer {
-  return {
+  const check = (data: Uint8Array): void => {
+    checkLength(name, data, max);
+    if (indexOf(data, end, 0) < 0) return;
+    throw new RangeError(`Cannot send: the message contains its own end (${name})`);
+  };
+  const framer: Framer = {
     name,
     wrap(data) {
-      checkLength(name, data, max);
-      if (indexOf(data, end, 0) >= 0) {
-        throw new RangeError(`Cannot send: the message contains its own end (${name})`);
-      }
+      check(data);
       return { head: NOTHING, tail: end };
     },
-    decoder: () => new DelimitedDecoder(name, end, max, trim),
+    decoder: () => new DelimitedDecoder({ name, end, max, trim }),
   };
-}
-
-/** Bytes that wait for more, in a buffer that grows with what has come and never by what was announced. */
-class Pending {
-  #buffer = NOTHING;
-  length = 0;
-
-  add(chunk: Uint8Array): void {
-    const needed = this.length + chunk.length;
-    if (needed > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
-      larger.set(this.bytes);
-      this.#buffer = larger;
-    }
-    this.#buffer.set(chunk, this.length);
-    this.length = needed;
-  }
-
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#buffer.subarray(0, this.length);
-  }
-
-  /** Gives the bytes away. */
-  take(): Uint8Array<ArrayBuffer> {
-    const { bytes } = this;
-    this.#buffer = NOTHING;
-    this.length = 0;
-    return bytes;
-  }
-}
-
-class CountedDecoder implements FrameDecoder {
-  readonly #name: string;
-  readonly #bytes: number;
-  readonly #max: number;
-  readonly #littleEndian: boolean;
-  readonly #pending = new Pending();
-  /** The number so far, and how many of its bytes have come. */
-  #size = 0;
-  #sizeBytes = 0;
-
-  constructor(name: string, bytes: number, max: number, littleEndian: boolean) {
-    this.#name = name;
-    this.#bytes = bytes;
-    this.#max = max;
-    this.#littleEndian = littleEndian;
-  }
-
-  push(chunk: Uint8Array<ArrayBuffer>): readonly Uint8Array<ArrayBuffer>[] {
-    const messages: Uint8Array<ArrayBuffer>[] = [];
-    let at = 0;
-    while (true) {
-      while (this.#sizeBytes < this.#bytes && at < chunk.length) this.#count(chunk[at++] ?? 0);
-      if (this.#sizeBytes < this.#bytes) return messages;
-      if (this.#size > this.#max) {
-        throw broken(
-          `a message of ${this.#size} bytes was announced, and ${this.#max} are allowed (${this.#name})`,
-        );
-      }
-      const missing = this.#size - this.#pending.length;
-      const part = chunk.subarray(at, at + missing);
-      at += part.length;
-      const whole = part.length === missing;
-      if (!whole || this.#pending.length > 0) this.#pending.add(part);
-      if (!whole) return messages;
-      messages.push(this.#pending.length > 0 ? this.#pending.take() : part);
-      this.#size = 0;
-      this.#sizeBytes = 0;
-    }
-  }
-
-  end(): readonly Uint8Array<ArrayBuffer>[] {
-    if (this.#sizeBytes === 0) return [];
-    const missing = this.#sizeBytes < this.#bytes
-      ? "in the middle of a length"
-      : `${this.#size - this.#pending.length} bytes before the end of a message`;
-    throw broken(`the stream ended ${missing} (${this.#name})`);
-  }
-
-  #count(byte: number): void {
-    this.#size = this.#littleEndian ? this.#size + byte * 256 ** this.#sizeBytes : this.#size * 256 + byte;
-    this.#sizeBytes++;
-  }
-}
-
-class DelimitedDecoder implements FrameDecoder {
-  readonly #name: string;
-  readonly #end: Uint8Array;
-  readonly #max: number;
-  readonly #trim: (message: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
-  readonly #pending = new Pending();
-
-  constructor(
-    name: string,
-    end: Uint8Array,
-    max: number,
-    trim: (message: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
-  ) {
-    this.#name = name;
-    this.#end = end;
-    this.#max = max;
-    this.#trim = trim;
-  }
-
-  push(chunk: Uint8Array<ArrayBuffer>): readonly Uint8Array<ArrayBuffer>[] {
-    const messages: Uint8Array<ArrayBuffer>[] = [];
-    let rest = chunk;
-    // The end may lie across the border of two chunks: the search begins a little before it.
-    let from = 0;
-    if (this.#pending.length > 0) {
-      from = Math.max(0, this.#pending.length - this.#end.length + 1);
-      this.#pending.add(chunk);
-      if (indexOf(this.#pending.bytes, this.#end, from) < 0) {
-        this.#check(this.#pending.length);
-        return messages;
-      }
-      rest = this.#pending.take();
-    }
-    for (let at = indexOf(rest, this.#end, from); at >= 0; at = indexOf(rest, this.#end, 0)) {
-      this.#check(at);
-      messages.push(this.#trim(rest.subarray(0, at)));
-      rest = rest.subarray(at + this.#end.length);
-    }
-    this.#check(rest.length);
-    if (rest.length > 0) this.#pending.add(rest);
-    return messages;
-  }
-
-  end(): readonly Uint8Array<ArrayBuffer>[] {
-    return this.#pending.length === 0 ? [] : [this.#trim(this.#pending.take())];
-  }
-
-  /** A part of the end may have come already, so as much more is allowed. */
-  #check(length: number): void {
-    if (length <= this.#max + this.#end.length) return;
-    throw broken(`a message is longer than ${this.#max} bytes (${this.#name})`);
-  }
-}
-
-class FixedDecoder implements FrameDecoder {
-  readonly #name: string;
-  readonly #size: number;
-  readonly #pending = new Pending();
-
-  constructor(name: string, size: number) {
-    this.#name = name;
-    this.#size = size;
-  }
-
-  push(chunk: Uint8Array<ArrayBuffer>): readonly Uint8Array<ArrayBuffer>[] {
-    const messages: Uint8Array<ArrayBuffer>[] = [];
-    let at = 0;
-    if (this.#pending.length > 0) {
-      at = Math.min(chunk.length, this.#size - this.#pending.length);
-      this.#pending.add(chunk.subarray(0, at));
-      if (this.#pending.length < this.#size) return messages;
-      messages.push(this.#pending.take());
-    }
-    for (; at + this.#size <= chunk.length; at += this.#size) {
-      messages.push(chunk.subarray(at, at + this.#size));
-    }
-    this.#pending.add(chunk.subarray(at));
-    return messages;
-  }
-
-  end(): readonly Uint8Array<ArrayBuffer>[] {
-    if (this.#pending.length === 0) return [];
-    throw broken(`the stream ended after ${this.#pending.length} bytes of ${this.#size} (${this.#name})`);
-  }
-}
-
-/** Where the bytes are found first, from a place on; -1 where they are not. */
-function indexOf(bytes: Uint8Array, part: Uint8Array, from: number): number {
-  const first = part[0] ?? 0;
-  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
-    let same = 1;
-    while (same < part.length && bytes[at + same] === part[same]) same++;
-    if (same === part.length) return at;
-  }
-  return -1;
+  return inPlace(framer, {
+    overhead: end.length,
+    put(data, into) {
+      check(data);
+      into.bytes.set(data, into.used);
+      into.bytes.set(end, into.used + data.length);
+    },
+  });
 }
