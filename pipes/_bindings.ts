@@ -1,10 +1,13 @@
 /** The addresses that one server listens on: kept up while addresses come and go, and accepted from as if they were one. */
 
+import { isNotCapable } from "../internal/errors.ts";
+import { wouldPrompt } from "../internal/permissions.ts";
 import { holdProcess, systemClock, type Timer } from "../internal/clock.ts";
 import { orAbort } from "../recover/_or_abort.ts";
 import { hasLocalAddress, localAddressOf } from "../recover/_local_address.ts";
 import { classify } from "../recover/classify.ts";
 import type { PipeAddress, PipeUrl } from "./address.ts";
+import { netNeed } from "./_failed.ts";
 import type { Link, LinkListener } from "./_link.ts";
 import type { ListenOptions } from "./listen.ts";
 import { type Hosts, hostsOf } from "./_listen_hosts.ts";
@@ -121,7 +124,14 @@ export class Bindings {
 
   get #hosts(): Hosts {
     const hostname = "hostname" in this.#place ? this.#place.hostname : "";
-    return hostsOf(hostname, this.#options);
+    const hosts = hostsOf(hostname, this.#options);
+    if (hosts.required === "all") return hosts;
+    // Nobody is asked for addresses that he did not name, unless nothing could be done without; then for one.
+    const names = hosts.names.filter((host) => !wouldPrompt([netNeed(host, this.#port)]));
+    return {
+      ...hosts,
+      names: names.length > 0 ? names : hosts.names.filter((host) => !host.includes(":")).slice(0, 1),
+    };
   }
 
   /** Binds everything at the same port, which nobody may have chosen. Returns the errors of what is not there. */
@@ -165,7 +175,8 @@ export class Bindings {
       const both = host === "0.0.0.0" && kind === "address-in-use" &&
         this.#bindings.some((binding) => binding.host === "::");
       if (both) return [];
-      if (kind === "address-gone" || code === "EAFNOSUPPORT") return [error];
+      const refused = isNotCapable(error) && this.#hosts.required === "some";
+      if (refused || kind === "address-gone" || code === "EAFNOSUPPORT") return [error];
       throw error;
     }
   }

@@ -2,7 +2,7 @@
 
 import { PermissionError } from "../internal/errors.ts";
 import type { NetworkViewState } from "../internal/network_view.ts";
-import { flagsOf } from "../internal/permissions.ts";
+import { flagsOf, type Need } from "../internal/permissions.ts";
 import { classify } from "../recover/classify.ts";
 import { RetryError } from "../recover/retry_error.ts";
 import { formatPipeAddress, type PipeUrl } from "./address.ts";
@@ -57,9 +57,13 @@ export function flagsFor(place: PipeUrl): readonly string[] {
     const { path } = place;
     return [`--allow-net=unix:${path}`, `--allow-read=${path}`, `--allow-write=${path}`];
   }
-  const { hostname, port } = place;
-  const host = hostname === "" ? "0.0.0.0" : hostname.includes(":") ? `[${hostname}]` : hostname;
-  return flagsOf([{ name: "net", host: port === 0 ? host : `${host}:${port}` }]);
+  return flagsOf([netNeed(place.hostname || "0.0.0.0", place.port)]);
+}
+
+/** What the runtime has to allow for an address or a name; port 0 is any. */
+export function netNeed(hostname: string, port: number): Need {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return { name: "net", host: port === 0 ? host : `${host}:${port}` };
 }
 
 function around(
