@@ -2,6 +2,7 @@
 
 import { INTERNAL } from "./_sabotages_internal.ts";
 import { OTHERS } from "./_sabotages_others.ts";
+import { PIPES } from "./_sabotages_pipes.ts";
 import { POLICIES } from "./_sabotages_policies.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
@@ -30,5 +31,6 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...SYSTEMS,
   ...POLICIES,
   ...RECOVER,
+  ...PIPES,
   ...OTHERS,
 ];

@@ -22,8 +22,8 @@ const HELP = `Usage: deno task test [options] [FILE...]
 
 Environment: HOLDFAST_SCALE (counts, 1), HOLDFAST_SEED (1), HOLDFAST_REQUIRE=all (a skip is a failure).`;
 
-/** How many files run at the same time where nothing but the processor is shared. */
-const SIDE_BY_SIDE = 2;
+/** How many files run at the same time where nothing but the processor is shared; most of their time they wait. */
+const SIDE_BY_SIDE = 2 * navigator.hardwareConcurrency;
 /** How long one file may take at scale 1, in milliseconds. */
 const BOUND = 120_000;
 /** A file that measures time, or changes what all share, says so with this comment in one of its first lines. */

@@ -40,7 +40,7 @@ export type PipeOfConn<C> = C extends Deno.TlsConn ? TlsPipe
  * import { assertEquals } from "@std/assert";
  *
  * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
- * const client = await Deno.connect(listener.addr as Deno.NetAddr);
+ * const client = await Deno.connect({ port: (listener.addr as Deno.NetAddr).port });
  * await using pipe = await pipeFromConn(await listener.accept(), { framing: lines() });
  * await client.write(new TextEncoder().encode("one\ntwo\n"));
  * assertEquals(new TextDecoder().decode(await pipe.recv() ?? undefined), "one");

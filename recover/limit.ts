@@ -123,7 +123,6 @@ class Bulkhead implements LimitPolicy {
   readonly #listeners = new Listeners<LimitEvent>();
   /** Lets one in, the first to come first. */
   readonly #waiting = new Set<() => void>();
-  #hold: Disposable | undefined;
   #running = 0;
 
   constructor(concurrency: number, queue: number, clock: Clock) {
@@ -164,7 +163,16 @@ class Bulkhead implements LimitPolicy {
   /** Waits for a place, which then is taken already. */
   #turn(signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // First of all: the first timer of a test lets pending callbacks run, and one of them may leave a place.
+    const hold = holdProcess(this.#clock);
+    if (this.#running < this.#concurrency) {
+      hold[Symbol.dispose]();
+      this.#running++;
+      resolve();
+      return promise;
+    }
     if (this.#waiting.size >= this.#queue) {
+      hold[Symbol.dispose]();
       this.#listeners.tell(() => ({ type: "full", at: this.#clock.now() }));
       reject(new LimitFullError(this.#concurrency, this.#queue));
       return promise;
@@ -172,9 +180,7 @@ class Bulkhead implements LimitPolicy {
     const settled = (): void => {
       this.#waiting.delete(enter);
       signal.removeEventListener("abort", givenUp);
-      if (this.#waiting.size > 0) return;
-      this.#hold?.[Symbol.dispose]();
-      this.#hold = undefined;
+      hold[Symbol.dispose]();
     };
     const enter = (): void => {
       settled();
@@ -185,7 +191,6 @@ class Bulkhead implements LimitPolicy {
       reject(signal.reason);
     };
     this.#waiting.add(enter);
-    this.#hold ??= holdProcess(this.#clock);
     signal.addEventListener("abort", givenUp, { once: true });
     return promise;
   }
