@@ -22,7 +22,7 @@ export const BACKENDS: readonly (BackendName | "auto")[] = [
 ];
 
 /** The modules that `doctor` and `permissions` know. */
-export const MODULES: readonly string[] = ["watch", "recover"];
+export const MODULES: readonly string[] = ["watch", "recover", "pipes"];
 
 /** The shells that completion is written for. */
 export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];

@@ -42,6 +42,10 @@ export async function loadModule(name: string): Promise<ModuleReport> {
       const { permissions } = await import("../recover/permissions.ts");
       return { permissions, probe: () => Promise.resolve(granted(permissions)) };
     }
+    case "pipes": {
+      const { permissions } = await import("../pipes/permissions.ts");
+      return { permissions, probe: () => Promise.resolve(granted(permissions)) };
+    }
     default:
       throw new RangeError(`Cannot load the module "${name}": unknown`);
   }

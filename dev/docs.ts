@@ -9,6 +9,7 @@
 import { flagsOf, type ModulePermissions, type Need } from "../internal/permissions.ts";
 import { type PlatformFeature, PLATFORMS, type Proof } from "../internal/platforms.ts";
 import { scenarios } from "../recover/scenarios/mod.ts";
+import { permissions as pipes } from "../pipes/permissions.ts";
 import { permissions as recover } from "../recover/permissions.ts";
 import { permissions as watch } from "../watch/permissions.ts";
 import { failuresPage, findTests, testsModule } from "./_failures_page.ts";
@@ -111,7 +112,7 @@ async function main(check: boolean): Promise<number> {
   // The catalogue's own table of tests may be out of date: it is one of the files written here.
   const current = scenarios.map((scenario) => ({ ...scenario, test: tests.get(scenario.id) ?? null }));
   const pages = {
-    "docs/PERMISSIONS.md": permissionsPage([watch, recover]),
+    "docs/PERMISSIONS.md": permissionsPage([watch, recover, pipes]),
     "docs/PLATFORMS.md": platformsPage(PLATFORMS),
     "docs/FAILURES.md": `${GENERATED}\n${failuresPage(current, table)}`,
     "recover/scenarios/_tests.ts": testsModule(tests),

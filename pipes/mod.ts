@@ -89,6 +89,7 @@ export {
   type UdpMulticastOptions,
   type UdpOptions,
 } from "./udp_options.ts";
+export { permissions } from "./permissions.ts";
 export type { Dialer, Link, LinkListener } from "./_link.ts";
 export type { LinkProof, ListenContext, PipeTransport } from "./_transport.ts";
 
@@ -116,6 +117,7 @@ export type {
   ScenarioId,
 } from "../recover/mod.ts";
 export { SCENARIO_IDS } from "../recover/scenarios/ids.ts";
+export type { BackendPermissions, ModulePermissions, Need } from "../internal/permissions.ts";
 export type { EventOf, Tagged } from "../internal/events.ts";
 export type { Clock, Timer } from "../internal/clock.ts";
 export { fromLogTape, type Logger, type LogTapeLike, setLogger } from "../internal/log.ts";
