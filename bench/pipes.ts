@@ -114,7 +114,14 @@ const pipeMessages: MakeCarrier = async (far, total) => {
   };
 };
 
-/** What a variant takes beside the first one, in the same round; the median of all rounds. */
+/** A variant, and what its runs took: in milliseconds, and of the processors. */
+interface Run {
+  readonly carrier: Carrier;
+  readonly times: number[];
+  readonly works: number[];
+}
+
+/** What a variant takes beside bare connections, of which there are two, in the same round; the median of all rounds. */
 interface Comparison {
   /** How much longer. */
   readonly time: number;
@@ -124,17 +131,21 @@ interface Comparison {
   readonly speed: number;
 }
 
-/** Runs variants by turns, in any order, and compares within the rounds. */
+/**
+ * Runs variants by turns, in any order, and compares within the rounds: with a bare connection and its twin, and these two with
+ * each other.
+ */
 async function interleaved<K extends string>(
-  variants: Readonly<Record<K, MakeCarrier>>,
+  raw: MakeCarrier,
+  others: Readonly<Record<K, MakeCarrier>>,
   size: number,
   rounds: number,
-): Promise<Readonly<Record<K, Comparison>>> {
+): Promise<Readonly<Record<K | "control", Comparison>>> {
   const writes = Math.max(16, Math.round((size >= 16 * 1024 ? 48 * MIB : 4 * MIB) / size));
   using far = new FarSide();
   await using stack = new AsyncDisposableStack();
-  const runs: { readonly carrier: Carrier; readonly times: number[]; readonly works: number[] }[] = [];
-  for (const make of Object.values<MakeCarrier>(variants)) {
+  const runs: Run[] = [];
+  for (const make of [raw, raw, ...Object.values<MakeCarrier>(others)]) {
     runs.push({ carrier: stack.use(await make(far, size * writes)), times: [], works: [] });
   }
   // The first rounds warm the compiler up.
@@ -151,17 +162,26 @@ async function interleaved<K extends string>(
       works.push(user + system);
     }
   }
-  const beside = (all: readonly number[], first: readonly number[] = []): number =>
-    median(all.map((value, n) => value / (first[n] ?? NaN)));
-  const compared = runs.map(({ times, works }): Comparison => ({
-    time: beside(times, runs[0]?.times),
-    work: beside(works, runs[0]?.works),
+  const [first, control, ...compared] = runs;
+  if (!first || !control) throw new Error("Cannot measure: nothing to compare with");
+  const compare = ({ times, works }: Run, bare: readonly Run[]): Comparison => ({
+    time: beside(times, bare.map((run) => run.times)),
+    work: beside(works, bare.map((run) => run.works)),
     speed: size * writes / MIB / (median(times) / 1000),
+  });
+  const names = Object.keys(others);
+  return Object.fromEntries([
+    ["control", compare(control, [first])],
+    ...compared.map((run, n) => [names[n], compare(run, [first, control])]),
+  ]);
+}
+
+/** How many times as much something is as others are, one round with another. */
+function beside(all: readonly number[], others: readonly (readonly number[])[]): number {
+  return median(all.map((value, n) => {
+    const sum = others.reduce((sum, other) => sum + (other[n] ?? NaN), 0);
+    return value / (sum / others.length);
   }));
-  return Object.fromEntries(Object.keys(variants).map((name, n) => [name, compared[n]])) as Record<
-    K,
-    Comparison
-  >;
 }
 
 function shuffled<T>(all: readonly T[]): readonly T[] {
@@ -210,10 +230,10 @@ async function tlsStreams(rounds: number): Promise<readonly Figure[]> {
     const port = await far.start({ kind: "pipe-streams", total, tls });
     return pipeCarrier(await connect(`tls://localhost:${port}`, { tls: { caCerts } }));
   };
-  const compared = await interleaved({ raw, streams, control: raw }, 64 * 1024, rounds);
+  const compared = await interleaved(raw, { streams }, 64 * 1024, rounds);
   return [
-    beside("pipe over TLS: control, native beside itself, 64 KiB writes", compared.control, null, rounds),
-    beside("pipe over TLS: streams beside native, 64 KiB writes", compared.streams, 1.053, rounds),
+    figureOf("pipe over TLS: control, native beside itself, 64 KiB writes", compared.control, null, rounds),
+    figureOf("pipe over TLS: streams beside native, 64 KiB writes", compared.streams, 1.053, rounds),
   ];
 }
 
@@ -301,25 +321,27 @@ export async function pipes(rounds: number, connections: number): Promise<Figure
   const figures: Figure[] = [];
   for (const size of [64 * 1024, 16 * 1024]) {
     const { control, streams, messages } = await interleaved(
-      { raw: rawStreams, streams: pipeStreams, control: rawStreams, messages: pipeMessages },
+      rawStreams,
+      { streams: pipeStreams, messages: pipeMessages },
       size,
       rounds,
     );
     const kib = `${size / 1024} KiB writes`;
     figures.push(
-      beside(`pipe: control, raw beside itself, ${kib}`, control, null, rounds),
-      beside(`pipe: streams of a pipe beside raw, ${kib}`, streams, 1.11, rounds),
-      beside(`pipe: messages with length beside raw, ${kib}`, messages, size === 65536 ? 1.11 : null, rounds),
+      figureOf(`pipe: control, raw beside itself, ${kib}`, control, null, rounds),
+      figureOf(`pipe: streams of a pipe beside raw, ${kib}`, streams, 1.11, rounds),
+      figureOf(
+        `pipe: messages with length beside raw, ${kib}`,
+        messages,
+        size === 65536 ? 1.11 : null,
+        rounds,
+      ),
     );
   }
-  const { control, messages } = await interleaved(
-    { raw: rawWrites, control: rawWrites, messages: pipeMessages },
-    1024,
-    rounds,
-  );
+  const { control, messages } = await interleaved(rawWrites, { messages: pipeMessages }, 1024, rounds);
   figures.push(
-    beside("pipe: control, raw beside itself, 1 KiB writes", control, null, rounds),
-    beside("pipe: messages with length beside raw, 1 KiB writes", messages, 0.333, rounds),
+    figureOf("pipe: control, raw beside itself, 1 KiB writes", control, null, rounds),
+    figureOf("pipe: messages with length beside raw, 1 KiB writes", messages, 0.333, rounds),
     ...await pingPong(rounds * 50),
     ...await tlsStreams(rounds),
     await tlsFirst(Math.max(5, rounds)),
@@ -329,7 +351,7 @@ export async function pipes(rounds: number, connections: number): Promise<Figure
 }
 
 /** A figure of how long it takes beside a bare connection. */
-function beside(
+function figureOf(
   name: string,
   { time, work, speed }: Comparison,
   target: number | null,

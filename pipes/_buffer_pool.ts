@@ -6,7 +6,8 @@ export class BufferPool {
   readonly size: number;
   readonly #most: number;
   readonly #free: Uint8Array<ArrayBuffer>[] = [];
-  readonly #lent = new Set<Uint8Array<ArrayBufferLike>>();
+  /** How many are in use. */
+  lent = 0;
 
   /**
    * @param size Bytes of each.
@@ -17,26 +18,21 @@ export class BufferPool {
     this.#most = most;
   }
 
-  /** How many are in use. */
-  get lent(): number {
-    return this.#lent.size;
-  }
-
-  /** Gives one, with whatever was in it last; undefined where all are in use. */
+  /** Gives one, with whatever was in it last; undefined where all are in use. Each has to come back, or to be forgotten. */
   borrow(): Uint8Array<ArrayBuffer> | undefined {
-    if (this.#lent.size === this.#most) return undefined;
-    const buffer = this.#free.pop() ?? new Uint8Array(this.size);
-    this.#lent.add(buffer);
-    return buffer;
+    if (this.lent === this.#most) return undefined;
+    this.lent++;
+    return this.#free.pop() ?? new Uint8Array(this.size);
   }
 
-  /** Takes one back, which nobody may touch from now on; one that is not from here is left alone. */
-  giveBack(buffer: Uint8Array<ArrayBufferLike>): void {
-    if (this.#lent.delete(buffer)) this.#free.push(buffer as Uint8Array<ArrayBuffer>);
+  /** Takes one back, which nobody may touch from now on. */
+  giveBack(buffer: Uint8Array<ArrayBuffer>): void {
+    this.lent--;
+    this.#free.push(buffer);
   }
 
   /** Does without one that somebody may still write into, or read from. */
-  forget(buffer: Uint8Array<ArrayBufferLike>): void {
-    this.#lent.delete(buffer);
+  forget(): void {
+    this.lent--;
   }
 }

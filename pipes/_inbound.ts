@@ -1,6 +1,5 @@
 /** The way in: reads from a link when somebody wants something, and takes messages out of it. */
 
-import type { PipeAddress } from "./address.ts";
 import { BufferPool } from "./_buffer_pool.ts";
 import type { FrameDecoder, Framer } from "./framing.ts";
 import { inPlaceOf } from "./_in_place.ts";
@@ -9,18 +8,26 @@ import type { Packet } from "./pipe.ts";
 
 /**
  * An idle connection waits with a buffer of the first size: a pending read of 64 KiB costs all of it, times the connections.
- * One that has something to say waits with the second, and what comes by the heap is read with the large ones.
+ * One that gets small messages waits with up to the second, and reads what is larger by the large ones.
  */
 const [SMALL, MIDDLE] = [256, 4096];
-
-/** The large ones, each in use only where much comes. */
-const large = new BufferPool(128 * 1024, 16);
 
 /** A stream that gives as much at once is read straight into memory for the reader, of twice the size. */
 const PLENTY = 32 * 1024;
 
+/** The large ones, each in use only where much comes; what was read moves to memory of its own. */
+export const large: BufferPool = new BufferPool(128 * 1024, 16);
+
 const NOTHING = new Uint8Array();
 const NONE: readonly Uint8Array<ArrayBuffer>[] = [];
+
+/** Who gets what an {@linkcode Inbound} reads. */
+export interface InboundSink {
+  /** The next message, or `null` at the end. */
+  fetched(packet: Packet | null): void;
+  /** What the link threw, or the decoder. */
+  failed(error: unknown): void;
+}
 
 /** Takes messages out of one link after another. There is one pending {@linkcode Inbound.next} at a time. */
 export class Inbound {
@@ -28,13 +35,14 @@ export class Inbound {
   #link: Link;
   #decoder: FrameDecoder | null;
   /** Whether the decoder copies what it keeps, so that its messages can be moved to memory of their own. */
-  readonly #lends: boolean;
+  readonly #movable: boolean;
   #ready = NONE;
   #at = 0;
-  /** The buffer for little, used again and again. */
+  /** The buffer for little, as long as nobody has got it. */
   #own = NOTHING;
-  /** How much is expected, and whether the last read found more than it could take. */
+  /** How much memory the next read may need. */
   #size = SMALL;
+  /** Whether the last read may have left something. */
   #full = false;
   #ended = false;
   /** Settled when another link takes the place of the lost one. */
@@ -50,7 +58,7 @@ export class Inbound {
     this.#link = link;
     this.#framer = link.unit === "bytes" ? framer : null;
     this.#decoder = this.#framer?.decoder() ?? null;
-    this.#lends = this.#framer !== null && inPlaceOf(this.#framer) !== undefined;
+    this.#movable = this.#framer !== null && inPlaceOf(this.#framer) !== undefined;
   }
 
   /** Gives the next message, if it is there already. */
@@ -61,43 +69,41 @@ export class Inbound {
       this.#ready = NONE;
       this.#at = 0;
     }
-    return { data, from: this.#from };
+    return { data, from: this.#link.lastFrom ?? this.#link.remoteAddress };
   }
 
   /**
-   * Gives the next message.
+   * Gets the next message.
    *
+   * @param sink Who gets it, or what went wrong; maybe at once.
    * @param into Where bytes may be put if they are read now; not where messages are taken out of them, which may be kept.
-   * @returns The message, or `null` at the end.
-   * @throws What the link threw, or the decoder.
    */
-  async next(into?: Uint8Array<ArrayBuffer>): Promise<Packet | null> {
-    // Whoever has lent it may have it back when there is another link.
-    let lent = this.#decoder || into?.length === 0 ? undefined : into;
-    while (true) {
-      const packet = this.take();
-      if (packet) return packet;
-      if (this.#another) {
-        await this.#another.promise;
-        continue;
-      }
-      if (this.#ended) return null;
-      const link = this.#link;
-      const buffer = lent ?? (link.unit === "bytes" ? this.#buffer() : NOTHING);
+  next(sink: InboundSink, into?: Uint8Array<ArrayBuffer>): void {
+    const packet = this.take();
+    if (packet) return sink.fetched(packet);
+    if (this.#another) return void this.#another.promise.then(() => this.next(sink));
+    if (this.#ended) return sink.fetched(null);
+    const link = this.#link;
+    const lent = this.#decoder || !into?.length ? undefined : into;
+    const pooled = lent ? undefined : this.#pooled();
+    const buffer = lent ?? pooled ?? this.#buffer();
+    link.read(buffer).then((chunk) => {
       try {
-        const chunk = await link.read(buffer);
-        // Another link took the place of this one meanwhile.
-        if (link !== this.#link) continue;
-        if (chunk) this.#came(chunk, buffer, lent !== undefined);
-        else if (!this.#another) this.#end();
+        // Another link may have taken the place of this one meanwhile, or be about to.
+        if (link === this.#link && chunk) {
+          this.#came(chunk, buffer, lent ? "lent" : pooled ? "pooled" : "own");
+        } else if (link === this.#link && !this.#another) this.#end();
       } catch (error) {
-        if (this.#another || link !== this.#link) continue;
-        throw error;
+        return sink.failed(error);
       } finally {
-        large.giveBack(buffer);
-        lent = undefined;
+        if (pooled) large.giveBack(pooled);
       }
-    }
+      this.next(sink);
+    }, (error) => {
+      if (pooled) large.giveBack(pooled);
+      if (this.#another || link !== this.#link) this.next(sink);
+      else sink.failed(error);
+    });
   }
 
   /** Whether the link is lost, and another one is to come. */
@@ -127,8 +133,22 @@ export class Inbound {
     return this.#ready.slice(this.#at);
   }
 
-  get #from(): PipeAddress {
-    return this.#link.lastFrom ?? this.#link.remoteAddress;
+  /** Makes messages of what was read. */
+  #came(chunk: Uint8Array<ArrayBuffer>, buffer: Uint8Array, whose: "lent" | "pooled" | "own"): void {
+    const { length, buffer: memory } = chunk;
+    this.bytes += length;
+    if (this.#link.unit === "bytes" && whose !== "lent") this.#fit(length, buffer.length);
+    // Some links give memory of their own.
+    const pooled = whose === "pooled" && memory === buffer.buffer;
+    if (pooled && this.#decoder && this.#movable) {
+      this.#ready = movedOut(this.#decoder.push(chunk), memory);
+      return;
+    }
+    // Nothing small may hold something large.
+    const loose = whose === "own" && length * 4 < memory.byteLength;
+    const data = pooled || loose ? copyOf(chunk) : chunk;
+    if (data.buffer === this.#own.buffer) this.#own = NOTHING;
+    this.#ready = this.#decoder ? this.#decoder.push(data) : [data];
   }
 
   #end(): void {
@@ -136,37 +156,22 @@ export class Inbound {
     if (this.#decoder) this.#ready = this.#decoder.end();
   }
 
-  /** Makes messages of what was read; those who get them own their memory. */
-  #came(chunk: Uint8Array<ArrayBuffer>, buffer: Uint8Array<ArrayBuffer>, lent: boolean): void {
-    this.bytes += chunk.length;
-    if (this.#link.unit === "bytes" && !lent) this.#fit(chunk.length, buffer.length);
-    // Some links give memory of their own.
-    const shared = !lent && chunk.buffer === buffer.buffer && !this.#given(chunk, buffer);
-    if (!this.#decoder) this.#ready = [shared ? copyOf(chunk) : chunk];
-    else if (shared && this.#lends) this.#ready = movedOut(this.#decoder.push(chunk), chunk.buffer);
-    else this.#ready = this.#decoder.push(shared ? copyOf(chunk) : chunk);
+  /** Memory that is used by turns, where that is worth it. */
+  #pooled(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#size === large.size && this.#link.unit === "bytes" ? large.borrow() : undefined;
   }
 
-  /** Whether the buffer is given away with what was read into it, which is most of it. */
-  #given(chunk: Uint8Array, buffer: Uint8Array): boolean {
-    return buffer.length === 2 * PLENTY && chunk.length * 4 >= buffer.length;
-  }
-
+  /** Memory that belongs to those who get what is read. */
   #buffer(): Uint8Array<ArrayBuffer> {
-    let size = this.#size;
-    if (size > MIDDLE) {
-      if (size === 2 * PLENTY) return new Uint8Array(size);
-      const buffer = large.borrow();
-      if (buffer) return buffer;
-      // Others have them all. Where much is known to be there, it is worth one of its own for once.
-      if (this.#full) return new Uint8Array(2 * PLENTY);
-      size = MIDDLE;
-    }
+    if (this.#link.unit === "message") return NOTHING;
+    // What is known to be there is worth a large one for once, also where all of the others are in use.
+    if (this.#size === 2 * PLENTY || (this.#size > MIDDLE && this.#full)) return new Uint8Array(2 * PLENTY);
+    const size = Math.min(this.#size, MIDDLE);
     if (this.#own.length !== size) this.#own = new Uint8Array(size);
     return this.#own;
   }
 
-  /** Grows and shrinks the buffer with what comes. */
+  /** Prepares for more of what has come. */
   #fit(length: number, room: number): void {
     this.#full = length === room;
     if (length >= PLENTY && !this.#decoder) this.#size = 2 * PLENTY;
@@ -190,7 +195,6 @@ function movedOut(
   const first = messages.find(({ buffer }) => buffer === memory);
   const last = messages.at(-1);
   if (!first || !last) return messages;
-  if (messages.length === 1) return [copyOf(first)];
   const begin = first.byteOffset;
   const { buffer: own } = copyOf(new Uint8Array(memory, begin, last.byteOffset + last.length - begin));
   return messages.map((message) =>

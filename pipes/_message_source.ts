@@ -1,6 +1,6 @@
 /** The next message of a pipe: what was read and nobody has got, who waits for it, and how it ended. */
 
-import type { Inbound } from "./_inbound.ts";
+import type { Inbound, InboundSink } from "./_inbound.ts";
 import type { Packet } from "./pipe.ts";
 
 /**
@@ -16,7 +16,7 @@ interface Waiter {
 }
 
 /** Reads from an {@linkcode Inbound} when somebody asks, for one at a time. */
-export class MessageSource {
+export class MessageSource implements InboundSink {
   readonly #inbound: Inbound;
   readonly #tell: (news: SourceNews, error?: unknown) => void;
   /** A message that was read, and that nobody has got; or what those get who ask. */
@@ -93,16 +93,8 @@ export class MessageSource {
   /** Reads one message, if nobody does; so an end or a failure shows although nobody wants a message. */
   fetch(into?: Uint8Array<ArrayBuffer>): void {
     if (this.#fetching || this.#stash || this.#over) return;
-    const packet = this.#inbound.take();
-    if (packet) return this.#fetched(packet);
     this.#fetching = true;
-    this.#inbound.next(into).then((packet) => this.#fetched(packet), (error) => {
-      this.#fetching = false;
-      if (this.#over) return;
-      this.#tell("broken", error);
-      // Where there will be another link, this waits for it; one that is being closed has nothing more to say.
-      if (this.#inbound.suspended) this.fetch();
-    });
+    this.#inbound.next(this, into);
   }
 
   /** What was read and nobody has got. */
@@ -126,7 +118,7 @@ export class MessageSource {
     else waiter?.reject(error);
   }
 
-  #fetched(packet: Packet | null): void {
+  fetched(packet: Packet | null): void {
     this.#fetching = false;
     if (this.#over) return;
     this.#tell(packet ? "message" : "ending");
@@ -139,5 +131,13 @@ export class MessageSource {
     if (!waiter || !packet) this.#stash = { packet };
     waiter?.resolve(packet);
     if (!packet) this.#tell("end");
+  }
+
+  failed(error: unknown): void {
+    this.#fetching = false;
+    if (this.#over) return;
+    this.#tell("broken", error);
+    // Where there will be another link, this waits for it; one that is being closed has nothing more to say.
+    if (this.#inbound.suspended) this.fetch();
   }
 }

@@ -10,7 +10,7 @@ import type { PipeData } from "./pipe.ts";
 const COPIED = 16 * 1024;
 
 /** Where messages are joined. */
-const joining = new BufferPool(128 * 1024, 32);
+export const joining: BufferPool = new BufferPool(128 * 1024, 32);
 
 /** Where they are joined if all of those are in use. */
 const SPARE = 4096;
@@ -25,6 +25,8 @@ const QUIET = 8;
 interface Batch {
   readonly bytes: Uint8Array;
   used: number;
+  /** What has to be given back. */
+  readonly pooled: Uint8Array<ArrayBuffer> | undefined;
   /** Whether it is a message that was given as text. */
   readonly text: boolean;
 }
@@ -143,7 +145,7 @@ export class Outbound {
     this.#writing = false;
     if (current && (this.#framer || link.unit === "message")) this.#queue.unshift(current);
     else if (current) {
-      joining.forget(current.bytes);
+      if (current.pooled) joining.forget();
       this.buffered -= current.used;
     }
     this.#wake();
@@ -153,8 +155,9 @@ export class Outbound {
   /** Lets nobody send any more, and nobody wait. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    if (this.#current) joining.forget(this.#current.bytes);
-    for (const { bytes } of this.#queue) joining.giveBack(bytes);
+    // The link may still write it.
+    if (this.#current?.pooled) joining.forget();
+    for (const { pooled } of this.#queue) if (pooled) joining.giveBack(pooled);
     this.#queue = [];
     this.#open = undefined;
     this.#current = undefined;
@@ -197,7 +200,7 @@ export class Outbound {
   }
 
   #push(bytes: Uint8Array, text: boolean): void {
-    this.#queue.push({ bytes, used: bytes.length, text });
+    this.#queue.push({ bytes, used: bytes.length, pooled: undefined, text });
     this.#open = undefined;
     this.#count(bytes.length);
   }
@@ -209,7 +212,8 @@ export class Outbound {
     const pooled = length <= joining.size ? joining.borrow() : undefined;
     // Nothing is joined to the first one, which is written at once.
     const spare = this.#writing || this.#paused ? SPARE : 0;
-    const batch = { bytes: pooled ?? new Uint8Array(Math.max(length, spare)), used: 0, text: false };
+    const bytes = pooled ?? new Uint8Array(Math.max(length, spare));
+    const batch = { bytes, used: 0, pooled, text: false };
     this.#queue.push(batch);
     this.#open = batch;
     return batch;
@@ -218,7 +222,7 @@ export class Outbound {
   /** Nothing came of it: nobody is to write, or to keep, a batch of nothing. */
   #unused(open: Batch): void {
     if (open.used > 0) return;
-    joining.giveBack(open.bytes);
+    if (open.pooled) joining.giveBack(open.pooled);
     this.#queue.pop();
     this.#open = undefined;
   }
@@ -235,12 +239,12 @@ export class Outbound {
         const batch = this.#queue.shift();
         if (!batch) break;
         if (batch === this.#open) this.#open = undefined;
-        const { bytes, used, text } = this.#current = batch;
+        const { bytes, used, pooled, text } = this.#current = batch;
         const taken = await link.write(used === bytes.length ? bytes : bytes.subarray(0, used), text);
         // Another link has it now, or nobody wants it any more.
         if (this.#current !== batch) return;
         this.#current = undefined;
-        joining.giveBack(bytes);
+        if (pooled) joining.giveBack(pooled);
         this.buffered -= used;
         if (taken === false) this.dropped++;
         else this.bytes += used;
