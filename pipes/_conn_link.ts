@@ -87,8 +87,11 @@ class ConnLink implements Link {
     return this.transport === "tls" ? { alpn: this.#alpn } : {};
   }
 
-  async ready(): Promise<void> {
-    if ("handshake" in this.#conn) this.#alpn = (await this.#conn.handshake()).alpnProtocol;
+  /** The handshake, where there is one. */
+  get ready(): (() => Promise<void>) | undefined {
+    const conn = this.#conn;
+    if (!("handshake" in conn)) return undefined;
+    return async () => void (this.#alpn = (await conn.handshake()).alpnProtocol);
   }
 
   async read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {

@@ -34,7 +34,7 @@ export interface Link {
    * Does what is left to be done before an accepted link is of use, for example a handshake; run beside others, and cut by
    * {@linkcode Link.abort} where it takes too long.
    */
-  ready?(): Promise<void>;
+  readonly ready?: (() => Promise<void>) | undefined;
   /**
    * Reads: some bytes into the buffer for a stream, or one whole message.
    *

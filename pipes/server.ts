@@ -112,12 +112,15 @@ const AHEAD = 16;
 /** A connection, as the accept loop sees it. */
 class Arrival {
   readonly link: Link;
-  /** What ends it when the loop says so; `undefined` once it is nobody's business but the owner's. */
-  cut: (() => void) | undefined;
+  /** What it has become. */
+  pipe: BasePipe | undefined;
+  /** Who has it: nobody yet, whoever got the pipe, or somebody else altogether, as it is over or was given away. */
+  owner: "server" | "user" | "other" = "server";
+  readonly #cutting: () => boolean;
 
-  constructor(link: Link) {
+  constructor(link: Link, cutting: () => boolean) {
     this.link = link;
-    this.cut = () => link.abort();
+    this.#cutting = cutting;
   }
 
   get remoteAddr(): Deno.Addr {
@@ -127,7 +130,9 @@ class Arrival {
   }
 
   close(): void {
-    this.cut?.();
+    if (this.owner === "other" || (this.owner === "user" && !this.#cutting())) return;
+    if (this.pipe) this.pipe.abort("the server is closed");
+    else this.link.abort();
   }
 }
 
@@ -140,7 +145,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
   readonly #loop: AcceptLoop;
   readonly #listeners: Listeners<PipeServerEvent> = new Listeners();
   /** Pipes that nobody has got yet. */
-  readonly #ready: { readonly pipe: BasePipe; readonly arrival: Arrival }[] = [];
+  readonly #ready: Arrival[] = [];
   readonly #closed = Promise.withResolvers<void>();
   #url: string;
   #waiter: (() => void) | undefined;
@@ -153,6 +158,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
   #draining = false;
   /** Whether those that were handed out are cut as well. */
   #cutting = false;
+  readonly #isCutting = (): boolean => this.#cutting;
 
   private constructor(place: PipeUrl, options: ListenOptions) {
     this.#place = place;
@@ -245,10 +251,9 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
         const next = this.#ready.shift();
         if (next) {
           // From now on it is somebody else's.
-          const { pipe, arrival } = next;
+          if (next.owner === "server") next.owner = "user";
           this.#wake();
-          arrival.cut = () => this.#cutting ? pipe.abort("the server is closed") : undefined;
-          yield pipe as unknown as P;
+          yield next.pipe as unknown as P;
         } else if (this.#failure) throw this.#failure.error;
         else if (this.#closing || this.#draining) return;
         else if (this.#stopped) await this.#loop.closed.catch(() => {}); // it is the failure
@@ -270,7 +275,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
     this.#cutting = true;
     // Nobody is left who would take them.
     if (!this.#iterating) {
-      for (const { pipe } of this.#ready.splice(0)) pipe.abort("the server is closed");
+      for (const arrival of this.#ready.splice(0)) arrival.close();
     }
     const cut = await this.#loop.drain(options);
     await this.close();
@@ -314,36 +319,41 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
       await this.#changed.promise;
     }
     if (this.#stopped) throw new Deno.errors.Interrupted("the server is closed");
-    return new Arrival(await this.#bindings.accept());
+    return new Arrival(await this.#bindings.accept(), this.#isCutting);
   }
 
-  /** Makes a pipe of a connection; resolves when it is over. */
-  async #arrived(arrival: Arrival): Promise<void> {
-    const { link } = arrival;
-    if (link.ready) {
-      this.#handshakes++;
-      try {
-        const { handshakeTimeout = 10_000 } = this.#options;
-        await timeout(handshakeTimeout, { clock: this.#clock }).execute(() => link.ready?.());
-      } catch (error) {
-        link.abort();
-        return this.#tell({ type: "refused", error, from: link.remoteAddress });
-      } finally {
-        this.#handshakes--;
-        this.#wake();
-      }
+  /** Makes a pipe of a connection; resolves when it is over. No async function: there may be very many of them. */
+  #arrived(arrival: Arrival): Promise<void> {
+    if (!arrival.link.ready) return this.#hand(arrival);
+    return this.#shakeHands(arrival.link).then((done) => done ? this.#hand(arrival) : undefined);
+  }
+
+  async #shakeHands(link: Link): Promise<boolean> {
+    this.#handshakes++;
+    try {
+      const { handshakeTimeout = 10_000 } = this.#options;
+      await timeout(handshakeTimeout, { clock: this.#clock }).execute(() => link.ready?.());
+      return true;
+    } catch (error) {
+      link.abort();
+      this.#tell({ type: "refused", error, from: link.remoteAddress });
+      return false;
+    } finally {
+      this.#handshakes--;
+      this.#wake();
     }
-    const over = Promise.withResolvers<void>();
-    const ended = (): void => {
-      // It may have been given away, and is not to be closed then.
-      arrival.cut = undefined;
-      over.resolve();
-    };
-    const pipe = makePipe(link, this.#options, { ended });
-    arrival.cut = () => pipe.abort("the server is closed");
-    this.#ready.push({ pipe, arrival });
-    this.#next();
-    await over.promise;
+  }
+
+  #hand(arrival: Arrival): Promise<void> {
+    return new Promise((resolve) => {
+      const ended = (): void => {
+        arrival.owner = "other";
+        resolve();
+      };
+      arrival.pipe = makePipe(arrival.link, this.#options, { ended });
+      this.#ready.push(arrival);
+      this.#next();
+    });
   }
 
   #next(): void {
