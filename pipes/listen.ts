@@ -5,7 +5,8 @@ import { parsePipeUrl } from "./address.ts";
 import type { PipeOptions } from "./_base_pipe.ts";
 import { checkNetworkOptions } from "./_network_keeper.ts";
 import type { PipeOf } from "./pipe.ts";
-import { PipeListener, type PipeServer } from "./server.ts";
+import { PipeListener } from "./_pipe_listener.ts";
+import type { PipeServer } from "./server.ts";
 import type { PipeTransport } from "./_transport.ts";
 import type { UdpListenOptions } from "./udp_options.ts";
 
