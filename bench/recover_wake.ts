@@ -77,10 +77,13 @@ async function flapping(
 ): Promise<number> {
   let attempts = 0;
   const stop = new AbortController();
-  const done = retry({ network: watcher, maxAttempts: Infinity, backoff: exponential() }).execute(() => {
+  const policy = retry({ network: watcher, maxAttempts: Infinity, backoff: exponential(), idempotent: true });
+  const done = policy.execute(() => {
     attempts++;
     return Promise.reject(new Deno.errors.TimedOut("Connection timed out (os error 110)"));
-  }, { signal: stop.signal }).catch(() => {});
+  }, { signal: stop.signal }).catch((error) => {
+    if (!stop.signal.aborted) throw error;
+  });
   const end = performance.now() + milliseconds;
   for (let n = 0; performance.now() < end; n++) {
     kernel.defaultRoute(n % 2 === 0 ? "remove" : "add", index, GATEWAY);
