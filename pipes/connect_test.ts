@@ -9,8 +9,11 @@ import { first } from "../tests/_pipe_contract.ts";
 import { requires, scale } from "../tests/_require.ts";
 import { TestView, viewState } from "../tests/_view.ts";
 import { connect, type ConnectOptions } from "./connect.ts";
+import type { Link } from "./_link.ts";
 import { listen } from "./listen.ts";
+import { memoryLinks } from "./_memory_link.ts";
 import { PipeError } from "./pipe_error.ts";
+import type { PipeTransport } from "./_transport.ts";
 
 const certificates = await makeCertificates();
 
@@ -163,6 +166,26 @@ Deno.test("a certificate that is no good is refused, by every way there is", asy
     assertEquals([pipe.transport, pipe.state.type], ["tls", "open"]);
     await (await first(server)).close();
   });
+});
+
+Deno.test("a connection that comes when nobody wants it any more is ended", async () => {
+  const [near, far] = memoryLinks("late");
+  const opened = Promise.withResolvers<Link>();
+  const transport: PipeTransport = {
+    schemes: ["tcp"],
+    dial: () => () => opened.promise,
+    listen: () => Promise.reject(new TypeError("Cannot listen: it only connects")),
+  };
+  const stop = new AbortController();
+  const connecting = connect("tcp://127.0.0.1:1", {
+    transports: [transport],
+    signal: stop.signal,
+    retry: false,
+  });
+  stop.abort(new Error("enough"));
+  await assertRejects(() => connecting, Error, "enough");
+  opened.resolve(near);
+  await assertRejects(() => far.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
 });
 
 Deno.test({
