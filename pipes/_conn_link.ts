@@ -94,16 +94,17 @@ class ConnLink implements Link {
     return async () => void (this.#alpn = (await conn.handshake()).alpnProtocol);
   }
 
-  async read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {
+  read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {
     this.#reading = true;
-    try {
-      const count = await this.#conn.read(buffer);
-      if (count !== null) return buffer.subarray(0, count);
-      this.#ended = true;
-      return null;
-    } finally {
+    // No async function, which takes twice the memory: there may be very many that wait here.
+    return this.#conn.read(buffer).then((count) => {
       this.#reading = false;
-    }
+      this.#ended = count === null;
+      return count === null ? null : buffer.subarray(0, count);
+    }, (error) => {
+      this.#reading = false;
+      throw error;
+    });
   }
 
   async write(data: Uint8Array): Promise<void> {

@@ -10,9 +10,11 @@ import type { Packet } from "./pipe.ts";
 export type SourceNews = "message" | "ending" | "end" | "broken";
 
 /** One who waits for a message. */
-interface Waiter {
-  readonly resolve: (packet: Packet | null) => void;
-  readonly reject: (error: unknown) => void;
+export interface Waiter {
+  /** Takes it, or `null` at the end. */
+  resolve(packet: Packet | null): void;
+  /** Hears what ended the pipe. */
+  reject(error: unknown): void;
 }
 
 /** Reads from an {@linkcode Inbound} when somebody asks, for one at a time. */
@@ -68,26 +70,30 @@ export class MessageSource implements InboundSink {
   /**
    * Waits for the next message; the read keeps the process alive meanwhile.
    *
-   * @param resolve Called with it, or with `null` at the end; at once where it is there.
-   * @param reject Called with what ended the pipe.
+   * @param waiter Who gets it; at once where it is there.
    * @param into Where it may be read into.
    */
-  wait(resolve: Waiter["resolve"], reject: Waiter["reject"], into?: Uint8Array<ArrayBuffer>): void {
+  wait(waiter: Waiter, into?: Uint8Array<ArrayBuffer>): void {
     const stash = this.#stash ?? this.#over;
     if (!stash) {
-      this.#waiter = { resolve, reject };
+      this.#waiter = waiter;
       this.fetch(into);
     } else if ("packet" in stash) {
       // The end stays the end.
       if (stash.packet) this.#stash = undefined;
-      resolve(stash.packet);
-    } else if (stash.error === undefined) resolve(null);
-    else reject(stash.error);
+      waiter.resolve(stash.packet);
+    } else if (stash.error === undefined) waiter.resolve(null);
+    else waiter.reject(stash.error);
   }
 
   /** Waits no more: what comes from now on is for the next one who asks. */
   leave(): void {
     this.#waiter = undefined;
+  }
+
+  /** Takes a message back that nobody wanted after all. */
+  putBack(packet: Packet): void {
+    this.#stash ??= { packet };
   }
 
   /** Reads one message, if nobody does; so an end or a failure shows although nobody wants a message. */

@@ -3,8 +3,8 @@
 import type { Clock } from "../internal/clock.ts";
 import type { Inbound } from "./_inbound.ts";
 import { MessageSource, type SourceNews } from "./_message_source.ts";
-import { Subscribers } from "./_subscribers.ts";
-import type { QueueOptions, Subscriber } from "./_subscriptions.ts";
+import { Subscribers, type SubscribersOwner } from "./_subscribers.ts";
+import type { QueueOptions, Subscriber, SubscriberOptions } from "./_subscriptions.ts";
 import type { PipeEvents } from "./_pipe_events.ts";
 import type { Packet, PipeEventOf, PipeFilter, RecvOptions } from "./pipe.ts";
 import { PipeError } from "./pipe_error.ts";
@@ -24,14 +24,15 @@ export interface PipeReaderOptions {
   readonly tell: (news: ReaderNews, error?: unknown) => void;
 }
 
+/** Who reads where somebody has subscribed. */
+const SUBSCRIPTION = "a subscription";
+
 /** Hands out what an {@linkcode Inbound} gives: to one reader at a time, which may be any number of subscriptions. */
-export class PipeReader {
+export class PipeReader implements SubscribersOwner {
   readonly #source: MessageSource;
   readonly #options: PipeReaderOptions;
   /** Those who subscribed; made with the first of them. */
   #subscribers: Subscribers | undefined;
-  /** What is done for the subscriptions: nothing, waiting for a message, or handing one out. */
-  #pumping: "waiting" | "busy" | undefined;
   /** Who reads now, in words for the error that the next one gets. */
   #reader: string | undefined;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
@@ -84,8 +85,10 @@ export class PipeReader {
     const packet = this.#source.ready();
     if (packet) return Promise.resolve(this.#handed(packet));
     return new Promise((resolve, reject) => {
-      const failed = (error: unknown): void => reject(this.#unlocked(error));
-      this.#source.wait((packet) => resolve(this.#handed(packet)), failed, options?.into);
+      this.#source.wait({
+        resolve: (packet) => resolve(this.#handed(packet)),
+        reject: (error) => reject(this.#unlocked(error)),
+      }, options?.into);
     });
   }
 
@@ -96,7 +99,7 @@ export class PipeReader {
       while (true) {
         const packet = this.#source.ready() ?? await this.#receive();
         if (!packet) return;
-        this.#count(packet);
+        this.count(packet);
         yield packet.data;
       }
     } finally {
@@ -112,36 +115,46 @@ export class PipeReader {
     }, { highWaterMark: 0 });
   }
 
-  /** See {@linkcode PipeBase.subscribe}. */
-  subscribe(filter: PipeFilter | undefined): Subscriber {
-    const all = this.#subscribers ??= new Subscribers();
+  /** See {@linkcode PipeBase.subscribe}; with a handler, messages are not to be iterated over. */
+  subscribe(filter?: PipeFilter, handler?: SubscriberOptions["handler"]): Subscriber {
+    const all = this.#subscribers ??= new Subscribers(this.#source, this);
     if (all.size === 0) {
       this.#lock("subscribe()");
       this.#reader = undefined;
     }
-    const subscriber = all.add(filter, this.#options.queue, () => all.size === 0 ? this.#left() : undefined);
-    this.#reader = "a subscription";
+    const subscriber = all.add({ filter, handler, limits: this.#options.queue });
+    this.#reader = SUBSCRIPTION;
     if (this.#over) subscriber.end(this.#over.failure);
-    else this.#pump();
+    else all.start();
     return subscriber;
   }
 
   /** Calls a handler for every message, one at a time. */
   onMessage(handler: (event: PipeEventOf<"message">) => unknown): Disposable {
-    const subscriber = this.subscribe(undefined);
-    const run = async (): Promise<void> => {
-      // Nothing but a pending wait keeps the process alive, and a handler is none.
-      for await (const packet of subscriber) {
-        try {
-          await handler({ type: "message", ...packet });
-        } catch (error) {
-          this.#options.events.uncaught("message", error);
-        }
+    return this.subscribe(undefined, (packet) => {
+      try {
+        const done = handler({ type: "message", ...packet });
+        if (isThenable(done)) return Promise.resolve(done).then(() => {}, (error) => this.#uncaught(error));
+      } catch (error) {
+        this.#uncaught(error);
       }
-    };
-    // What ended the pipe is told by its own event.
-    run().catch(() => {});
-    return subscriber;
+    });
+  }
+
+  /** Counts what is handed out. */
+  count({ data }: Packet): void {
+    this.bytes += data.length;
+    this.messages++;
+  }
+
+  /** Subscriptions have no room for a message, and must not lose it. */
+  full(error: unknown): void {
+    this.#options.tell("full", error);
+  }
+
+  /** The subscriptions have left. */
+  left(): void {
+    if (this.#reader === SUBSCRIPTION) this.#reader = undefined;
   }
 
   /** Reads one message, if nobody does; so an end or a failure shows although nobody wants a message. */
@@ -185,8 +198,12 @@ export class PipeReader {
   #handed(packet: Packet | null): Uint8Array<ArrayBuffer> | null {
     this.#reader = undefined;
     if (!packet) return null;
-    this.#count(packet);
+    this.count(packet);
     return packet.data;
+  }
+
+  #uncaught(error: unknown): void {
+    this.#options.events.uncaught("message", error);
   }
 
   #pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> | void {
@@ -199,12 +216,15 @@ export class PipeReader {
     const packet = this.#source.ready();
     if (packet) return give(packet);
     return new Promise((resolve, reject) => {
-      this.#source.wait((packet) => resolve(give(packet)), (error) => reject(this.#unlocked(error)));
+      this.#source.wait({
+        resolve: (packet) => resolve(give(packet)),
+        reject: (error) => reject(this.#unlocked(error)),
+      });
     });
   }
 
   #receive(): Promise<Packet | null> {
-    return new Promise((resolve, reject) => this.#source.wait(resolve, reject));
+    return new Promise((resolve, reject) => this.#source.wait({ resolve, reject }));
   }
 
   #recvWithin({ signal, timeout, into }: RecvOptions): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -229,51 +249,19 @@ export class PipeReader {
         stop(new PipeError(`Cannot receive: ${why}`, { code: "timeout", operation: "receive" }));
       }, { ref: true });
       signal?.addEventListener("abort", aborted, { once: true });
-      this.#source.wait(
-        (packet) => {
+      this.#source.wait({
+        resolve: (packet) => {
           over();
           resolve(this.#handed(packet));
         },
-        failed,
-        into,
-      );
+        reject: failed,
+      }, into);
     });
   }
+}
 
-  #count({ data }: Packet): void {
-    this.bytes += data.length;
-    this.messages++;
-  }
-
-  /** Hands messages to the subscriptions, one by one, until none is left. */
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = "busy";
-    const stop = (error?: unknown): void => {
-      this.#pumping = undefined;
-      this.#subscribers?.end(error);
-    };
-    const hand = (packet: Packet | null): void => {
-      if (!packet || !this.#subscribers) return stop();
-      this.#pumping = "busy";
-      this.#count(packet);
-      this.#subscribers.hand(packet).then(next, (error) => this.#options.tell("full", error));
-    };
-    const next = (): void => {
-      this.#pumping = this.#subscribers?.size ? "waiting" : undefined;
-      if (this.#pumping) this.#source.wait(hand, stop);
-    };
-    // Whoever subscribes in the same turn gets the first message as well.
-    queueMicrotask(next);
-  }
-
-  /** The last subscription has left: what comes from now on is for whoever asks next. */
-  #left(): void {
-    if (this.#reader === "a subscription") this.#reader = undefined;
-    if (this.#pumping !== "waiting") return;
-    this.#source.leave();
-    this.#pumping = undefined;
-  }
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 function joined(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {

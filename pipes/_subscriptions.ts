@@ -1,6 +1,5 @@
 /** Who wants which messages: each has a bounded queue of its own, so that a slow one holds back nobody but the sender. */
 
-import { holdProcess } from "../internal/clock.ts";
 import type { PipeAddress } from "./address.ts";
 import { formatPipeAddress } from "./address.ts";
 import type { Packet, PipeFilter, Subscription } from "./pipe.ts";
@@ -55,9 +54,11 @@ export function checkQueue(options?: QueueOptions): Required<QueueOptions> {
   return { messages, bytes, policy };
 }
 
+const ANY: Matcher = () => true;
+
 /** Makes a function of a filter. */
 export function matcherOf(filter: PipeFilter | undefined): Matcher {
-  if (filter === undefined) return () => true;
+  if (filter === undefined) return ANY;
   if (typeof filter === "function") return filter;
   if (filter instanceof RegExp) {
     // One that remembers where it was would match every other message.
@@ -69,23 +70,41 @@ export function matcherOf(filter: PipeFilter | undefined): Matcher {
   return ({ from }: { readonly from: PipeAddress }) => formatPipeAddress(from) === wanted;
 }
 
+/** How a {@linkcode Subscriber} receives. */
+export interface SubscriberOptions {
+  /** Which messages it wants; all without it. */
+  readonly filter?: PipeFilter | undefined;
+  /** How much may wait for it. */
+  readonly limits: Required<QueueOptions>;
+  /** Called for each message, one at a time; it does not throw. Without it they are iterated over. */
+  readonly handler?: ((packet: Packet) => Promise<void> | void) | undefined;
+}
+
 /** One who receives. */
 export class Subscriber implements Subscription {
   readonly #matches: Matcher;
   readonly #limits: Required<QueueOptions>;
-  readonly #leave: () => void;
+  readonly #handler: SubscriberOptions["handler"];
+  readonly #all: { left(subscriber: Subscriber): void };
   readonly #queue: Packet[] = [];
   #bytes = 0;
   #ended: { readonly error?: unknown } | undefined;
-  #waiting: { readonly resolve: () => void; readonly hold: Disposable } | undefined;
+  /** Whether the handler has not done with the last message yet. */
+  #handling = false;
+  #waiting: (() => void) | undefined;
   #room: (() => void) | undefined;
   #iterating = false;
   matched = 0;
 
-  constructor(filter: PipeFilter | undefined, limits: Required<QueueOptions>, leave: () => void) {
+  /**
+   * @param options What it wants, and how it gets that.
+   * @param all Who is told when it has left.
+   */
+  constructor({ filter, limits, handler }: SubscriberOptions, all: { left(subscriber: Subscriber): void }) {
     this.#matches = matcherOf(filter);
     this.#limits = limits;
-    this.#leave = leave;
+    this.#handler = handler;
+    this.#all = all;
   }
 
   /** Whether it wants a message. */
@@ -131,8 +150,10 @@ export class Subscriber implements Subscription {
   [Symbol.dispose](): void {
     this.#queue.length = 0;
     this.#bytes = 0;
-    this.end();
-    this.#leave();
+    this.#ended ??= {};
+    this.#wake();
+    this.#free();
+    this.#all.left(this);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Packet, void, void> {
@@ -140,21 +161,24 @@ export class Subscriber implements Subscription {
     this.#iterating = true;
     try {
       while (true) {
-        const packet = this.#queue.shift();
-        if (packet) {
-          this.#bytes -= packet.data.length;
-          if (!this.#atLimit()) this.#free();
-          yield packet;
-        } else if (this.#ended) {
+        const packet = this.#take();
+        if (packet) yield packet;
+        else if (this.#ended) {
           if ("error" in this.#ended) throw this.#ended.error;
           return;
-        } else {
-          await new Promise<void>((resolve) => this.#waiting = { resolve, hold: holdProcess() });
-        }
+        } else await new Promise<void>((resolve) => this.#waiting = resolve); // the read keeps the process alive
       }
     } finally {
       this[Symbol.dispose]();
     }
+  }
+
+  #take(): Packet | undefined {
+    const packet = this.#queue.shift();
+    if (!packet) return undefined;
+    this.#bytes -= packet.data.length;
+    if (!this.#atLimit()) this.#free();
+    return packet;
   }
 
   #full({ data }: Packet): boolean {
@@ -163,13 +187,25 @@ export class Subscriber implements Subscription {
   }
 
   #atLimit(): boolean {
-    return this.#queue.length >= this.#limits.messages || this.#bytes >= this.#limits.bytes;
+    const { messages, bytes } = this.#limits;
+    return this.#queue.length >= messages || this.#bytes >= bytes;
   }
 
   #wake(): void {
-    this.#waiting?.hold[Symbol.dispose]();
-    this.#waiting?.resolve();
+    if (this.#handler && !this.#handling) this.#handle(this.#handler);
+    this.#waiting?.();
     this.#waiting = undefined;
+  }
+
+  /** Calls the handler for what waits, until it takes its time. */
+  #handle(handler: (packet: Packet) => Promise<void> | void): void {
+    this.#handling = true;
+    for (let packet = this.#take(); packet; packet = this.#take()) {
+      const done = handler(packet);
+      if (done) return void done.then(() => this.#handle(handler));
+    }
+    this.#handling = false;
+    if (this.#ended) this.#all.left(this);
   }
 
   #free(): void {

@@ -21,14 +21,10 @@ export interface ConnectionsOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-interface Open {
-  cut(reason: DOMException): void;
-}
-
 /** The connections that are open, each with what is done with it. */
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #open = new Set<Open>();
+  readonly #open = new Set<OpenConnection>();
   readonly #perAddress = new Map<string, number>();
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -57,31 +53,23 @@ export class Connections {
   }
 
   /** Does something with a connection, and closes it afterwards, or when it is cut. */
-  run(
-    connection: AcceptedConnection,
-    work: (signal: AbortSignal, cut: (reason: DOMException) => void) => Promise<void>,
-  ): void {
-    const controller = new AbortController();
-    const key = addressKey(connection.remoteAddr);
-    const leave = (): void => {
-      if (!this.#open.delete(open)) return;
-      closeQuietly(connection);
-      if (key !== undefined) this.#count(key, -1);
-      this.wake();
-    };
-    const open: Open = {
-      cut(reason) {
-        controller.abort(reason);
-        // Work that does not notice holds no place any more.
-        leave();
-      },
-    };
+  run(connection: AcceptedConnection, work: (open: OpenConnection) => Promise<void>): void {
+    const open = new OpenConnection(connection, this);
     this.#open.add(open);
-    if (key !== undefined) this.#count(key, 1);
-    work(controller.signal, open.cut).catch((error) => {
+    if (open.key !== undefined) this.#count(open.key, 1);
+    work(open).then(() => this.leave(open), (error) => {
       // What follows from the cut is no news.
-      if (!controller.signal.aborted) this.#report(error);
-    }).finally(leave);
+      if (!open.isCut) this.#report(error);
+      this.leave(open);
+    });
+  }
+
+  /** One holds no place any more. */
+  leave(open: OpenConnection): void {
+    if (!this.#open.delete(open)) return;
+    closeQuietly(open.connection);
+    if (open.key !== undefined) this.#count(open.key, -1);
+    this.wake();
   }
 
   /** Cuts all of them. */
@@ -111,6 +99,47 @@ export class Connections {
     } catch (second) {
       logUncaught(undefined, "Uncaught error in onError of a connection", second);
     }
+  }
+}
+
+/** One connection that is open. */
+export class OpenConnection {
+  /** The connection. */
+  readonly connection: AcceptedConnection;
+  /** What stands for its client. */
+  readonly key: string | undefined;
+  readonly #all: Connections;
+  /** Made when somebody asks for its signal, as the work on thousands never does. */
+  #controller: AbortController | undefined;
+  #cut: { readonly reason: DOMException } | undefined;
+
+  /**
+   * @param connection The connection.
+   * @param all Where it holds a place.
+   */
+  constructor(connection: AcceptedConnection, all: Connections) {
+    this.connection = connection;
+    this.key = addressKey(connection.remoteAddr);
+    this.#all = all;
+  }
+
+  /** Aborted when it is cut. */
+  get signal(): AbortSignal {
+    const controller = this.#controller ??= new AbortController();
+    if (this.#cut) controller.abort(this.#cut.reason);
+    return controller.signal;
+  }
+
+  /** Whether it was cut. */
+  get isCut(): boolean {
+    return this.#cut !== undefined;
+  }
+
+  /** Ends it; work that does not notice holds no place any more. */
+  cut(reason: DOMException): void {
+    this.#cut ??= { reason };
+    this.#controller?.abort(reason);
+    this.#all.leave(this);
   }
 }
 

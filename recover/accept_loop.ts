@@ -6,7 +6,7 @@ import type { AcceptLoopEvent } from "./accept_loop_event.ts";
 import { isAborted, isExhausted } from "./_accept_error.ts";
 import { checkFunction, checkNumber, checkWord } from "./_check.ts";
 import { checkFunctions } from "./_check_shape.ts";
-import { type AcceptedConnection, closeQuietly, Connections } from "./_connections.ts";
+import { type AcceptedConnection, closeQuietly, Connections, type OpenConnection } from "./_connections.ts";
 import { Listeners } from "./_listeners.ts";
 
 export type { AcceptedConnection };
@@ -281,21 +281,38 @@ class GuardedLoop<C extends AcceptedConnection> implements AcceptLoop {
       closeQuietly(connection);
       return this.#listeners.tell(() => ({ type: "shed", at: this.#clock.now(), reason, remoteAddr }));
     }
+    this.#open.run(connection, (open) => this.#handle(connection, open));
+  }
+
+  /** Calls the handler; without a deadline by no async function, as there may be very many connections. */
+  #handle(connection: C, open: OpenConnection): Promise<void> {
     const { firstMessageDeadline = Infinity } = this.#options;
-    this.#open.run(connection, async (signal, cut) => {
-      const late = (): void => {
-        this.#listeners.tell(() => ({ type: "expired", at: this.#clock.now(), remoteAddr }));
-        cut(new DOMException("The first message did not come in time", "TimeoutError"));
-      };
-      const limited = firstMessageDeadline < Infinity;
-      const timer = limited ? this.#clock.after(firstMessageDeadline, late) : undefined;
-      if (limited) signal.addEventListener("abort", () => timer?.cancel(), { once: true });
-      try {
-        await this.#handler(connection, { signal, established: () => timer?.cancel() });
-      } finally {
-        timer?.cancel();
-      }
+    if (firstMessageDeadline < Infinity) return this.#handleWithin(firstMessageDeadline, connection, open);
+    const context: AcceptContext = {
+      get signal() {
+        return open.signal;
+      },
+      established() {},
+    };
+    try {
+      return Promise.resolve(this.#handler(connection, context)) as Promise<void>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #handleWithin(deadline: number, connection: C, open: OpenConnection): Promise<void> {
+    const timer = this.#clock.after(deadline, () => {
+      const { remoteAddr } = connection;
+      this.#listeners.tell(() => ({ type: "expired", at: this.#clock.now(), remoteAddr }));
+      open.cut(new DOMException("The first message did not come in time", "TimeoutError"));
     });
+    open.signal.addEventListener("abort", () => timer.cancel(), { once: true });
+    try {
+      await this.#handler(connection, { signal: open.signal, established: () => timer.cancel() });
+    } finally {
+      timer.cancel();
+    }
   }
 
   #stop(): void {
