@@ -217,7 +217,7 @@ export const POLICIES: readonly Sabotage[] = [
   {
     name: "accept loop: closed connections count against their address",
     file: "recover/_connections.ts",
-    find: "if (key !== undefined) this.#count(key, -1);",
+    find: "if (open.key !== undefined) this.#count(open.key, -1);",
     replace: "",
     test: ["recover/accept_loop_test.ts"],
   },
