@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { watchNetwork } from "@holdfast/net/watch";
+import { holdProcess } from "../../internal/clock.ts";
 import { requires } from "../_require.ts";
 import { ip } from "./_network.ts";
 
@@ -38,6 +39,8 @@ Deno.test({
     const decoder = new TextDecoder();
     assertEquals(decoder.decode(stdout), "sent\n".repeat(targets.length), decoder.decode(stderr));
 
+    // A watcher alone keeps no process alive, and the news may come after the tool's end.
+    using _hold = holdProcess();
     const seen = Promise.withResolvers<void>();
     using _seen = watcher.on("addressadd", ({ address }) => address === "10.7.0.1" && seen.resolve());
     await ip("address add 10.7.0.1/32 dev lo");
