@@ -50,6 +50,12 @@ const FUZZED: Readonly<Record<string, readonly string[]>> = {
     "recover/_answers.ts",
     "recover/_hostile.ts",
   ],
+  "tests/peek_fuzz_test.ts": [
+    "pipes/push/peek_route.ts",
+    "pipes/push/_peek_tls.ts",
+    "pipes/push/_peek_http.ts",
+    "pipes/push/_peek_proxy.ts",
+  ],
 };
 
 /** Runs each fuzz by itself: at least nine of ten branches of its parsers must be taken. */
