@@ -45,12 +45,17 @@ export const systemClock: Clock = {
 /**
  * Keeps the process alive while somebody waits.
  *
- * A pending promise alone does not, so each pending iteration or wait holds one of these.
+ * A pending promise alone does not, so each pending iteration or wait holds one of these. Those of the machine's own clock share
+ * one timer, as many come and go with every message.
  *
  * @param clock Where the timer comes from.
  * @returns The hold; disposing it lets the process end.
  */
 export function holdProcess(clock: Clock = systemClock): Disposable {
+  if (clock === systemClock) {
+    if (!shared?.usable) shared = new SharedTimer();
+    return shared.hold();
+  }
   const timer = clock.after(Infinity, () => {}, { ref: true });
   return { [Symbol.dispose]: () => timer.cancel() };
 }
@@ -97,3 +102,56 @@ export function wait(milliseconds: number, options: WaitOptions = {}): Promise<v
     if (signal?.aborted) aborted();
   });
 }
+
+/** How many turns of promises nobody has to wait before the shared timer goes: from one message to the next it takes a few. */
+const TURNS = 16;
+
+/** A timer that nobody cancels while somebody holds it. */
+class SharedTimer implements Disposable {
+  /** A test may have put timers of its own in the place of the runtime's; whoever made this one also ends it. */
+  readonly #set = setInterval;
+  readonly #clear = clearInterval;
+  readonly #id = setInterval(() => {}, MAX_DELAY);
+  #holds = 0;
+  #going = false;
+  #gone = false;
+
+  get usable(): boolean {
+    return !this.#gone && this.#set === setInterval;
+  }
+
+  hold(): Disposable {
+    this.#holds++;
+    return new Hold(this);
+  }
+
+  [Symbol.dispose](): void {
+    if (--this.#holds === 0 && !this.#going) void this.#go();
+  }
+
+  /** Goes, unless somebody holds it again at once: setting a timer costs as much as the message that is waited for. */
+  async #go(): Promise<void> {
+    this.#going = true;
+    for (let turn = 0; turn < TURNS && this.#holds === 0; turn++) await null;
+    this.#going = false;
+    if (this.#holds > 0) return;
+    this.#gone = true;
+    this.#clear.call(globalThis, this.#id);
+  }
+}
+
+/** One share; giving it back twice is safe. */
+class Hold implements Disposable {
+  #timer: SharedTimer | undefined;
+
+  constructor(timer: SharedTimer) {
+    this.#timer = timer;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+}
+
+let shared: SharedTimer | undefined;

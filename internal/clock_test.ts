@@ -96,6 +96,50 @@ Deno.test("holdProcess() holds one timer of the given clock until it is disposed
   assertEquals(clock.pending, 0);
 });
 
+Deno.test("all who hold the process by the systemClock share a timer, which goes soon after the last of them", async () => {
+  let timers = 0;
+  const { setInterval, clearInterval } = globalThis;
+  globalThis.setInterval =
+    ((...args: Parameters<typeof setInterval>) => (timers++, setInterval(...args))) as typeof setInterval;
+  globalThis.clearInterval = (id) => (timers--, clearInterval(id));
+  try {
+    const [first, second] = [holdProcess(), holdProcess()];
+    assertEquals(timers, 1);
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    await turns(100);
+    assertEquals(timers, 1, "somebody still holds it");
+    second[Symbol.dispose]();
+    const third = holdProcess();
+    await turns(100);
+    assertEquals(timers, 1, "it was taken up again");
+    third[Symbol.dispose]();
+    await turns(100);
+    assertEquals(timers, 0);
+    const fourth = holdProcess();
+    assertEquals(timers, 1, "the next one has a new timer");
+    fourth[Symbol.dispose]();
+    await turns(100);
+    assertEquals(timers, 0);
+  } finally {
+    Object.assign(globalThis, { setInterval, clearInterval });
+  }
+});
+
+Deno.test("who holds the process by timers of a test does not do so when the runtime's are back, and the other way round", async () => {
+  const before = holdProcess();
+  const time = new FakeTime();
+  const within = holdProcess();
+  before[Symbol.dispose]();
+  await turns(100);
+  time.restore();
+  const after = holdProcess();
+  within[Symbol.dispose]();
+  after[Symbol.dispose]();
+  // What were left of the runtime's timers, the sanitizers would tell.
+  await turns(100);
+});
+
 // In the following, a timer that does not count speaks up: it can, only while something else keeps the process alive.
 
 Deno.test("a timer of the systemClock does not keep the process alive unless asked to", async () => {
@@ -150,3 +194,7 @@ Deno.test("systemClock works where there is no Deno, as in a browser", async () 
   );
   assertEquals({ code, stdout }, { code: 0, stdout: "fired\n" });
 });
+
+async function turns(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await null;
+}
