@@ -30,6 +30,12 @@ export function pipeTarget(text: string, use: "connect" | "listen"): PipeUrl {
   if (url.transport === "memory") {
     throw new UsageError(`Cannot ${use} to "${text}": memory: is within one process`, hintFor(""));
   }
+  if (url.transport === "exec") {
+    throw new UsageError(
+      `Cannot ${use} to "${text}": exec: needs a command, which only a program can give`,
+      hintFor(""),
+    );
+  }
   if (use === "listen" && (url.transport === "ws" || url.transport === "wss")) {
     throw new UsageError(
       `Cannot listen on "${text}": the command is only a client of WebSocket`,

@@ -71,7 +71,7 @@ export interface LineProcess extends AsyncDisposable {
 export async function exec(tool: string, options: ExecOptions): Promise<ExecResult> {
   const { operation, stdin, signal, timeout = 10_000, maxOutput = 16 * 1024 * 1024 } = options;
   signal?.throwIfAborted();
-  const child = spawn(tool, options, stdin === undefined ? "null" : "piped");
+  const child = spawn(tool, options, { stdin: stdin === undefined ? "null" : "piped" });
   const outputs = [child.stdout.getReader(), child.stderr.getReader()] as const;
 
   const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
@@ -116,7 +116,7 @@ export function execLines(
   options: Pick<ExecOptions, "args" | "operation" | "hint">,
   onLine: (line: string, stream: "stdout" | "stderr") => void,
 ): LineProcess {
-  const child = spawn(tool, options, "null");
+  const child = spawn(tool, options);
   child.unref();
   const outputs = [child.stdout.getReader(), child.stderr.getReader()] as const;
   const unload = (): void => void kill(child);
@@ -140,15 +140,38 @@ export function execLines(
   return { ended, [Symbol.asyncDispose]: close };
 }
 
+/** How {@linkcode spawn} starts a program. */
+export interface SpawnOptions {
+  /**
+   * Whether something is written to its standard input.
+   *
+   * @default {"null"}
+   */
+  readonly stdin?: "null" | "piped";
+  /**
+   * Variables added to its environment.
+   *
+   * @default {{ LC_ALL: "C" }} The language of machines, for outputs that are read by one.
+   */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
 /** Where systems keep administrators' tools. */
 const SBIN = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
-function spawn(
+/**
+ * Starts a program, looked for as {@linkcode exec} does, and leaves the rest to the caller.
+ *
+ * @throws {PermissionError} Without `--allow-run=<tool>`.
+ * @throws {ToolMissingError} When there is no such program.
+ * @throws {HoldfastError} `start` when the system cannot run it.
+ */
+export function spawn(
   tool: string,
   options: Pick<ExecOptions, "args" | "operation" | "hint">,
-  stdin: "null" | "piped",
+  how: SpawnOptions = {},
 ): Deno.ChildProcess {
   const { args, operation, hint } = options;
   const elsewhere = Deno.build.os === "windows" || tool.includes("/")
@@ -163,7 +186,7 @@ function spawn(
       continue;
     }
     try {
-      return start(command, args, stdin);
+      return start(command, args, how);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) {
         missing ??= error;
@@ -185,10 +208,10 @@ function spawn(
   throw new ToolMissingError(operation, tool, refused ? hint + way : hint, missing);
 }
 
-function start(command: string, args: readonly string[], stdin: "null" | "piped"): Deno.ChildProcess {
+function start(command: string, args: readonly string[], how: SpawnOptions): Deno.ChildProcess {
+  const { stdin = "null", env = { LC_ALL: "C" } } = how;
   const spawnWith = (env: Record<string, string>): Deno.ChildProcess =>
     new Deno.Command(command, { args: [...args], env, stdin, stdout: "piped", stderr: "piped" }).spawn();
-  const env = { LC_ALL: "C" };
   try {
     return spawnWith(env);
   } catch (error) {
@@ -209,10 +232,10 @@ async function stopChild(child: Deno.ChildProcess, outputs: readonly Reader[]): 
   else child.unref();
 }
 
-/** Kills a program; says whether it is gone, or about to be. */
-function kill(child: Deno.ChildProcess): boolean {
+/** Ends a program by a signal it cannot ignore, or by another one; says whether it is gone, or about to be. */
+export function kill(child: Deno.ChildProcess, signal: Deno.Signal = "SIGKILL"): boolean {
   try {
-    child.kill("SIGKILL");
+    child.kill(signal);
     return true;
   } catch (error) {
     // It has ended by itself.
@@ -251,7 +274,8 @@ async function feed(stream: WritableStream<Uint8Array>, text: string): Promise<v
 /** The longest line taken from a program, in characters. */
 const MAX_LINE = 64 * 1024;
 
-async function readLines(output: Reader, onLine: (line: string) => void): Promise<void> {
+/** Reads an output to its end, and calls back for each line. */
+export async function readLines(output: Reader, onLine: (line: string) => void): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
   for (let read = await output.read(); !read.done; read = await output.read()) {

@@ -53,6 +53,7 @@ export function failedError(place: PipeUrl, error: unknown, { operation, network
 /** The flags by which the runtime allows a place. */
 export function flagsFor(place: PipeUrl): readonly string[] {
   if (place.transport === "memory") return [];
+  if (place.transport === "exec") return flagsOf([{ name: "run", command: place.command }]);
   if (place.transport === "unix") {
     const { path } = place;
     return [`--allow-net=unix:${path}`, `--allow-read=${path}`, `--allow-write=${path}`];
@@ -70,7 +71,7 @@ function around(
   place: PipeUrl,
   operation: "connect" | "listen",
 ): { localAddress?: string; remoteAddress?: string } {
-  const name = place.transport === "unix" ? place.path : place.transport === "memory" ? "" : place.hostname;
+  const name = place.transport === "unix" ? place.path : "hostname" in place ? place.hostname : "";
   if (name === "") return {};
   return operation === "listen" ? { localAddress: name } : { remoteAddress: name };
 }

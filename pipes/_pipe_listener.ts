@@ -39,7 +39,7 @@ class Arrival {
   get remoteAddr(): Deno.Addr {
     const address = this.link.remoteAddress;
     if ("hostname" in address) return { transport: "tcp", hostname: address.hostname, port: address.port };
-    return { transport: "unix", path: address.transport === "unix" ? address.path : address.name };
+    return { transport: "unix", path: address.transport === "unix" ? address.path : "" };
   }
 
   close(): void {
@@ -290,6 +290,7 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
     const { transport } = this.#place;
     if (transport === "unix") return { transport, path: "path" in address ? address.path : "" };
     if (transport === "memory") return { transport, name: "" };
+    if (transport === "exec") return { transport, command: "" };
     const { hostname, port } = address as Deno.NetAddr;
     return { transport, hostname, port };
   }

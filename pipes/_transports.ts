@@ -1,13 +1,20 @@
 /** The ways to carry pipes that are built in. */
 
 import type { Transport } from "./address.ts";
+import { execTransport } from "./_exec_transport.ts";
 import { memoryTransport } from "./_memory_transport.ts";
 import { tcpTransport } from "./_tcp_transport.ts";
 import type { PipeTransport } from "./_transport.ts";
 import { udpTransport } from "./_udp_transport.ts";
 import { unixTransport } from "./_unix_transport.ts";
 
-const BUILT_IN: readonly PipeTransport[] = [tcpTransport, udpTransport, unixTransport, memoryTransport];
+const BUILT_IN: readonly PipeTransport[] = [
+  tcpTransport,
+  udpTransport,
+  unixTransport,
+  memoryTransport,
+  execTransport,
+];
 
 /**
  * Finds the one for a scheme.

@@ -1,7 +1,7 @@
 /** Where an end of a pipe is, and the URLs that name it. */
 
 /** What carries a pipe. */
-export type Transport = "tcp" | "tls" | "udp" | "unix" | "ws" | "wss" | "memory";
+export type Transport = "tcp" | "tls" | "udp" | "unix" | "ws" | "wss" | "memory" | "exec";
 
 /** An end that has a host and a port. */
 export interface HostAddress {
@@ -29,8 +29,16 @@ export interface MemoryAddress {
   readonly name: string;
 }
 
+/** An end that is a command, whose standard input and output carry the pipe. */
+export interface ExecAddress {
+  /** What carries the pipe. */
+  readonly transport: "exec";
+  /** The program's name or path, without its arguments, which may hold secrets; empty for our own end. */
+  readonly command: string;
+}
+
 /** Where an end of a pipe is. */
-export type PipeAddress = HostAddress | UnixAddress | MemoryAddress;
+export type PipeAddress = HostAddress | UnixAddress | MemoryAddress | ExecAddress;
 
 /** A URL of a pipe, taken apart. */
 export type PipeUrl =
@@ -39,7 +47,8 @@ export type PipeUrl =
     readonly path: string;
   })
   | UnixAddress
-  | MemoryAddress;
+  | MemoryAddress
+  | ExecAddress;
 
 const WITH_HOST = ["tcp", "tls", "udp", "ws", "wss"] as const;
 
@@ -47,7 +56,7 @@ const DEFAULT_PORT: Readonly<Record<string, number>> = { ws: 80, wss: 443 };
 
 /**
  * Takes a URL of a pipe apart: `tcp://host:port`, `tls://host:port`, `udp://host:port`, `ws://host[:port]/path`,
- * `wss://host[:port]/path`, `unix:/path`, `memory:name`. IPv6 addresses stand in brackets, and may have a zone.
+ * `wss://host[:port]/path`, `unix:/path`, `memory:name`, `exec:`. IPv6 addresses stand in brackets, and may have a zone.
  *
  * @param url The URL.
  * @param use What it is for: port 0 means any port to listen on, and nothing to connect to.
@@ -82,9 +91,16 @@ export function parsePipeUrl(url: string | URL, use: "connect" | "listen" = "con
     if (rest === "") throw fail("a name must follow, as in memory:chat");
     return { transport, name: rest };
   }
+  if (transport === "exec") {
+    if (use === "listen") throw fail("a command is started by connect(), and nobody comes to it");
+    if (rest !== "") {
+      throw fail('the command goes into the option exec, as in exec: ["ssh", "host", "agent"]');
+    }
+    return { transport, command: "" };
+  }
   const withHost = WITH_HOST.find((one) => one === transport);
   if (withHost === undefined) {
-    throw fail(`the scheme must be one of ${[...WITH_HOST, "unix", "memory"].join(", ")}`);
+    throw fail(`the scheme must be one of ${[...WITH_HOST, "unix", "memory", "exec"].join(", ")}`);
   }
   const match = /^\/\/(?:\[([^\]/]+)\]|([^/:?#[\]@\s]*))(?::(\d{1,5}))?([/?][^#]*)?$/.exec(rest);
   if (!match) throw fail(`it must read ${withHost}://HOST:PORT, with an IPv6 address in brackets`);
@@ -105,6 +121,7 @@ export function parsePipeUrl(url: string | URL, use: "connect" | "listen" = "con
 export function formatPipeAddress(address: PipeAddress): string {
   if (address.transport === "unix") return `unix:${address.path}`;
   if (address.transport === "memory") return `memory:${address.name}`;
+  if (address.transport === "exec") return `exec:${address.command}`;
   const { transport, hostname, port } = address;
   return `${transport}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }

@@ -92,6 +92,11 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
    * @default one for the whole process
    */
   readonly memory?: DialMemory;
+  /**
+   * The command whose standard input and output carry an `exec:` pipe: the program and each of its arguments as it is, as in
+   * `["ssh", "host", "my-agent", "--stdio"]`. There is no shell, and a URL could not carry them safely.
+   */
+  readonly exec?: readonly string[];
   /** What `udp:` can be told besides. */
   readonly udp?: UdpConnectOptions;
   /** Further ways to carry pipes. They come before the built-in ones. */
@@ -99,7 +104,7 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
 }
 
 /**
- * Connects to a URL: `tcp://host:port`, `tls://host:port`, `unix:/path`, `memory:name` and what else {@linkcode PipeUrl}
+ * Connects to a URL: `tcp://host:port`, `tls://host:port`, `unix:/path`, `memory:name`, `exec:` and what else {@linkcode PipeUrl}
  * knows.
  *
  * All addresses of a name are raced, a failure is tried again where that can help, and with `network` not while there is no
@@ -111,7 +116,12 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
  * counted in `stats.dropped`. A group (`udp://239.1.2.3:5000`, `udp://[ff02::fb%eth0]:5353`) or a broadcast address may be
  * connected to as well; then whoever answers is heard, and `Packet.from` tells who it was.
  *
- * Needs the permission `net`; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`; for UDP what is
+ * `exec:` with the option `exec` starts a command, and carries the pipe by its standard input and output. Half-closing closes
+ * its input; it has ended well when it ends with code 0, and another code is a loss that tells the last of what it said on its
+ * standard error, each line of which goes to the logger. Closing gives it 2 seconds to end, then SIGTERM, and 2 seconds later
+ * SIGKILL; aborting ends it at once. What it has started itself is left to it.
+ *
+ * Needs the permission `net`; for `exec:` `run` of the program; for Unix sockets `read` and `write` of the path, and `net` for `unix:/path`; for UDP what is
  * bound besides the other end, as in `--allow-net=0.0.0.0:0,192.0.2.1:5000` (`[::]:0` for IPv6, the address of `via` with port
  * 0, the group's address and port where it is joined), and `sys` for `networkInterfaces` to find the interfaces of a group.
  *
@@ -142,7 +152,7 @@ export async function connect<U extends string | URL>(
   url: U,
   options: ConnectOptions = {},
 ): Promise<PipeOf<U>> {
-  const place = parsePipeUrl(url);
+  const place = placeOf(url, options);
   const { timeout = 30_000, clock = systemClock, signal, network } = options;
   if (!(timeout > 0)) throw new RangeError(`Cannot connect: timeout must be above 0, got ${timeout}`);
   signal?.throwIfAborted();
@@ -158,6 +168,12 @@ export async function connect<U extends string | URL>(
     signal?.throwIfAborted();
     throw failedError(place, error, { operation: "connect", network: network?.state });
   }
+}
+
+/** Where to: the URL, and what it cannot say. */
+function placeOf(url: string | URL, { exec }: ConnectOptions): PipeUrl {
+  const place = parsePipeUrl(url);
+  return place.transport === "exec" ? { ...place, command: String(exec?.[0] ?? "") } : place;
 }
 
 /**

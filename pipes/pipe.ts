@@ -3,7 +3,14 @@
 import type { EventOf } from "../internal/events.ts";
 import type { NetworkViewEvent } from "../internal/network_view.ts";
 import type { Failure } from "../recover/failure.ts";
-import type { HostAddress, MemoryAddress, PipeAddress, Transport, UnixAddress } from "./address.ts";
+import type {
+  ExecAddress,
+  HostAddress,
+  MemoryAddress,
+  PipeAddress,
+  Transport,
+  UnixAddress,
+} from "./address.ts";
 import type { PipeError } from "./pipe_error.ts";
 
 /** What can be sent: bytes as they are, text as UTF-8. */
@@ -260,9 +267,11 @@ export interface WebSocketPipe extends PipeBase<"ws" | "wss", HostAddress> {
 }
 /** A pipe within the process. */
 export interface MemoryPipe extends PipeBase<"memory", MemoryAddress> {}
+/** A pipe over the standard input and output of a command. */
+export interface ExecPipe extends PipeBase<"exec", ExecAddress> {}
 
 /** A pipe; `transport` tells which. */
-export type Pipe = TcpPipe | TlsPipe | UdpPipe | UnixPipe | WebSocketPipe | MemoryPipe;
+export type Pipe = TcpPipe | TlsPipe | UdpPipe | UnixPipe | WebSocketPipe | MemoryPipe | ExecPipe;
 
 /** The kind of pipe that a URL gives. */
 export type PipeOf<U extends string | URL> = U extends `tcp:${string}` ? TcpPipe
@@ -271,4 +280,5 @@ export type PipeOf<U extends string | URL> = U extends `tcp:${string}` ? TcpPipe
   : U extends `unix:${string}` ? UnixPipe
   : U extends `ws:${string}` | `wss:${string}` ? WebSocketPipe
   : U extends `memory:${string}` ? MemoryPipe
+  : U extends `exec:${string}` ? ExecPipe
   : Pipe;
