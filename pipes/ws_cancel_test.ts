@@ -9,7 +9,7 @@ import { hostOf } from "../tests/_ws_ends.ts";
 import { connect, listen, type WebSocketPipeOptions } from "./ws.ts";
 
 /** How often it is called off, at each server. */
-const TIMES = scale(1000, 10_000);
+const TIMES = scale(500, 5000);
 
 const { ca, valid: { cert, key } } = await makeCertificates();
 const tls = { caCerts: [ca] };
