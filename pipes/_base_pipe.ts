@@ -182,9 +182,10 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     if (this.#reader.fetching) throw stop("a read is under way");
     if (!this.#reader.whole) throw stop("the framing may hold a part of a message");
     await this.flush();
-    const connection = this.#carrier.link.detach?.();
+    const { link } = this.#carrier;
+    const connection = link.detach?.();
     if (connection === undefined) throw stop(`${this.transport} has nothing to give away`);
-    const unread = this.#reader.take();
+    const unread = this.#reader.take(link.unread);
     this.#end({ type: "closed" });
     return { connection, unread };
   }

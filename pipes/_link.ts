@@ -59,6 +59,8 @@ export interface Link {
   abort(): void;
   /** Gives the connection below away; undefined where there is nothing that could be given. */
   detach?(): unknown;
+  /** What was read from the connection below and asked for by nobody yet; it is given away with it. */
+  readonly unread?: Uint8Array<ArrayBuffer>;
   /** The connection's own streams, where they are faster than reading and writing one by one. */
   readonly streams?: {
     readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;

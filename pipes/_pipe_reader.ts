@@ -162,9 +162,9 @@ export class PipeReader implements SubscribersOwner {
     this.#source.fetch();
   }
 
-  /** What was read and nobody has got. */
-  take(): Uint8Array<ArrayBuffer> {
-    return joined(this.#source.unread());
+  /** What was read and nobody has got, and what comes after it. */
+  take(further: Uint8Array<ArrayBuffer> = new Uint8Array(0)): Uint8Array<ArrayBuffer> {
+    return joined([...this.#source.unread(), further]);
   }
 
   /**
