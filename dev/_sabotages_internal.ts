@@ -131,7 +131,7 @@ export const INTERNAL: readonly Sabotage[] = [
     file: "internal/store.ts",
     find: "entries.set(key, new Uint8Array(value));",
     replace: "entries.set(key, value);",
-    test: ["internal/store_test.ts"],
+    test: ["tests/store_contract_test.ts"],
   },
   {
     name: "network view: listeners stay when it is closed",
