@@ -33,7 +33,7 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
   if (group === "pipes") {
-    return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, quick ? 2000 : 9000);
+    return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, 9000);
   }
   const { Kernel, makePair, ip } = await import("./_kernel.ts");
   const index = await makePair();

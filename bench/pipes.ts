@@ -266,12 +266,15 @@ async function tlsFirst(count: number): Promise<Figure> {
   return figure("pipe over TLS: first exchange, p50", median(samples), "ms", 5, count, `by ${by}`);
 }
 
+/** The heap for short-lived objects, which grows by some MiB whenever much is made at once, is as small as it goes. */
+const HEAP = "--expose-gc,--min-semi-space-size=1,--max-semi-space-size=1";
+
 /** What an idle pipe costs above the bare connection, in KiB. */
 async function idle(count: number): Promise<Figure> {
   const program = new URL("_pipes_idle.ts", import.meta.url).pathname;
   const measure = async (kind: "bare" | "pipe"): Promise<number> => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--v8-flags=--expose-gc", program, kind, String(count)],
+      args: ["run", "-A", `--v8-flags=${HEAP}`, program, kind, String(count)],
       stderr: "inherit",
     }).output();
     return Number(new TextDecoder().decode(stdout));

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import { formatIp, parseIp } from "../internal/ip.ts";
 import { closeQuietly } from "../recover/_connections.ts";
 import type { PipeAddress, Transport } from "./address.ts";
-import type { Link } from "./_link.ts";
+import type { FillSink, Link } from "./_link.ts";
 
 /** A connection of the runtime that a link can be made of. */
 export type StreamConn = Deno.TcpConn | Deno.TlsConn | Deno.UnixConn;
@@ -95,15 +95,23 @@ class ConnLink implements Link {
   }
 
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {
+    return new Promise((resolve, reject) => {
+      this.fill(buffer, {
+        filled: (count) => resolve(count === null ? null : buffer.subarray(0, count)),
+        broke: reject,
+      });
+    });
+  }
+
+  fill(buffer: Uint8Array<ArrayBuffer>, sink: FillSink): void {
     this.#reading = true;
-    // No async function, which takes twice the memory: there may be very many that wait here.
-    return this.#conn.read(buffer).then((count) => {
+    this.#conn.read(buffer).then((count) => {
       this.#reading = false;
       this.#ended = count === null;
-      return count === null ? null : buffer.subarray(0, count);
+      sink.filled(count);
     }, (error) => {
       this.#reading = false;
-      throw error;
+      sink.broke(error);
     });
   }
 

@@ -3,7 +3,7 @@
 import { BufferPool } from "./_buffer_pool.ts";
 import type { FrameDecoder, Framer } from "./framing.ts";
 import { inPlaceOf } from "./_in_place.ts";
-import type { Link } from "./_link.ts";
+import type { FillSink, Link } from "./_link.ts";
 import type { Packet } from "./pipe.ts";
 
 /**
@@ -14,6 +14,9 @@ const [SMALL, MIDDLE] = [256, 4096];
 
 /** A stream that gives as much at once is read straight into memory for the reader, of twice the size. */
 const PLENTY = 32 * 1024;
+
+/** A message that is not longer moves to memory of its own at next to no cost, so that the buffer can be used again. */
+const TINY = 64;
 
 /** The large ones, each in use only where much comes; what was read moves to memory of its own. */
 export const large: BufferPool = new BufferPool(128 * 1024, 16);
@@ -30,7 +33,7 @@ export interface InboundSink {
 }
 
 /** Takes messages out of one link after another. There is one pending {@linkcode Inbound.next} at a time. */
-export class Inbound {
+export class Inbound implements FillSink {
   readonly #framer: Framer | null;
   #link: Link;
   #decoder: FrameDecoder | null;
@@ -47,8 +50,12 @@ export class Inbound {
   #ended = false;
   /** Settled when another link takes the place of the lost one. */
   #another: PromiseWithResolvers<void> | undefined;
-  /** Bytes that the link gave. */
-  bytes = 0;
+  /** Of the read that is under way: who gets what comes, and from where. */
+  #sink: InboundSink | undefined;
+  #from: Link;
+  /** Where it goes, and whose memory that is. */
+  #into = NOTHING;
+  #whose: "lent" | "pooled" | "own" = "own";
 
   /**
    * @param link Where to read.
@@ -56,6 +63,7 @@ export class Inbound {
    */
   constructor(link: Link, framer: Framer | null) {
     this.#link = link;
+    this.#from = link;
     this.#framer = link.unit === "bytes" ? framer : null;
     this.#decoder = this.#framer?.decoder() ?? null;
     this.#movable = this.#framer !== null && inPlaceOf(this.#framer) !== undefined;
@@ -87,23 +95,22 @@ export class Inbound {
     const lent = this.#decoder || !into?.length ? undefined : into;
     const pooled = lent ? undefined : this.#pooled();
     const buffer = lent ?? pooled ?? this.#buffer();
-    link.read(buffer).then((chunk) => {
-      try {
-        // Another link may have taken the place of this one meanwhile, or be about to.
-        if (link === this.#link && chunk) {
-          this.#came(chunk, buffer, lent ? "lent" : pooled ? "pooled" : "own");
-        } else if (link === this.#link && !this.#another) this.#end();
-      } catch (error) {
-        return sink.failed(error);
-      } finally {
-        if (pooled) large.giveBack(pooled);
-      }
-      this.next(sink);
-    }, (error) => {
-      if (pooled) large.giveBack(pooled);
-      if (this.#another || link !== this.#link) this.next(sink);
-      else sink.failed(error);
-    });
+    this.#sink = sink;
+    this.#from = link;
+    this.#into = buffer;
+    this.#whose = lent ? "lent" : pooled ? "pooled" : "own";
+    if (link.fill) link.fill(buffer, this);
+    else link.read(buffer).then((chunk) => this.#read(chunk), (error) => this.broke(error));
+  }
+
+  filled(count: number | null): void {
+    this.#read(count === null ? null : this.#into.subarray(0, count));
+  }
+
+  broke(error: unknown): void {
+    const sink = this.#done();
+    if (this.#another || this.#from !== this.#link) this.next(sink);
+    else sink.failed(error);
   }
 
   /** Whether the link is lost, and another one is to come. */
@@ -133,22 +140,47 @@ export class Inbound {
     return this.#ready.slice(this.#at);
   }
 
-  /** Makes messages of what was read. */
-  #came(chunk: Uint8Array<ArrayBuffer>, buffer: Uint8Array, whose: "lent" | "pooled" | "own"): void {
-    const { length, buffer: memory } = chunk;
-    this.bytes += length;
-    if (this.#link.unit === "bytes" && whose !== "lent") this.#fit(length, buffer.length);
-    // Some links give memory of their own.
-    const pooled = whose === "pooled" && memory === buffer.buffer;
-    if (pooled && this.#decoder && this.#movable) {
-      this.#ready = movedOut(this.#decoder.push(chunk), memory);
-      return;
+  #read(chunk: Uint8Array<ArrayBuffer> | null): void {
+    try {
+      // Another link may have taken the place of this one meanwhile, or be about to.
+      if (this.#from === this.#link && chunk) this.#came(chunk);
+      else if (this.#from === this.#link && !this.#another) this.#end();
+    } catch (error) {
+      return this.#done().failed(error);
     }
+    this.next(this.#done());
+  }
+
+  /** Lets go of the memory of the read that is over, and gives the one who waits for it. */
+  #done(): InboundSink {
+    if (this.#whose === "pooled") large.giveBack(this.#into);
+    this.#into = NOTHING;
+    this.#whose = "own";
+    return this.#sink as InboundSink;
+  }
+
+  /** Makes messages of what was read. */
+  #came(chunk: Uint8Array<ArrayBuffer>): void {
+    const { length, buffer: memory } = chunk;
+    const [buffer, whose, decoder] = [this.#into, this.#whose, this.#decoder];
+    if (this.#link.unit === "bytes" && whose !== "lent") this.#fit(length, buffer.length);
     // Nothing small may hold something large.
     const loose = whose === "own" && length * 4 < memory.byteLength;
-    const data = pooled || loose ? copyOf(chunk) : chunk;
-    if (data.buffer === this.#own.buffer) this.#own = NOTHING;
-    this.#ready = this.#decoder ? this.#decoder.push(data) : [data];
+    // Some links give memory of their own.
+    const ours = whose !== "lent" && memory === buffer.buffer;
+    if (ours && (!decoder || this.#movable)) {
+      const messages = decoder ? decoder.push(chunk) : [chunk];
+      const tiny = messages.length <= 1 && (messages[0]?.length ?? 0) <= TINY;
+      if (tiny || loose || whose === "pooled") this.#ready = movedOut(messages, memory);
+      else {
+        this.#ready = messages;
+        if (buffer === this.#own) this.#own = NOTHING;
+      }
+      return;
+    }
+    const data = loose || (ours && whose === "pooled") ? copyOf(chunk) : chunk;
+    if (ours && data === chunk && buffer === this.#own) this.#own = NOTHING;
+    this.#ready = decoder ? decoder.push(data) : [data];
   }
 
   #end(): void {
@@ -192,6 +224,8 @@ function movedOut(
   messages: readonly Uint8Array<ArrayBuffer>[],
   memory: ArrayBuffer,
 ): readonly Uint8Array<ArrayBuffer>[] {
+  const [only] = messages;
+  if (only && messages.length === 1) return only.buffer === memory ? [copyOf(only)] : messages;
   const first = messages.find(({ buffer }) => buffer === memory);
   const last = messages.at(-1);
   if (!first || !last) return messages;

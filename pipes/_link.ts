@@ -2,6 +2,14 @@
 
 import type { PipeAddress, Transport } from "./address.ts";
 
+/** Who gets what a link was asked to fill a buffer with; never before the call returned. */
+export interface FillSink {
+  /** So many bytes came; `null` at a clean end. */
+  filled(count: number | null): void;
+  /** What went wrong, as the runtime gave it. */
+  broke(error: unknown): void;
+}
+
 /** One connection. Reading and writing are independent; there is at most one pending read and one pending write. */
 export interface Link {
   /** What it is. */
@@ -43,6 +51,13 @@ export interface Link {
    * @throws What went wrong, as the runtime gave it.
    */
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * The same for a stream whose bytes always go to the buffer; with less to keep while it waits, as very many may wait.
+   *
+   * @param buffer Where the bytes go.
+   * @param sink Who hears of them.
+   */
+  fill?(buffer: Uint8Array<ArrayBuffer>, sink: FillSink): void;
   /**
    * Writes all of it, or one message.
    *

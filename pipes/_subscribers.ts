@@ -42,7 +42,8 @@ export class Subscribers implements Waiter {
   /** Adds one. */
   add(options: SubscriberOptions): Subscriber {
     const subscriber = new Subscriber(options, this);
-    this.#all = [...this.#all, subscriber];
+    // A literal with a spread leaves room for sixteen more, which the most never have.
+    this.#all = this.#all.concat(subscriber);
     return subscriber;
   }
 
