@@ -1,4 +1,9 @@
-/** How often the network is read while hints pour in: at once, then a few close together, then at an even pace. */
+/**
+ * How often the network is read while hints pour in: at once, then a few close together, then at an even pace.
+ *
+ * A change that comes alone is read at once. One amid others waits for the next reading, for half of the even distance on
+ * average and all of it at worst: whoever has to know of a change within 10 ms is promised that for those that come alone.
+ */
 
 /** Quiet after which a new hint is the first one again, in milliseconds. */
 const CALM = 100;
