@@ -9,7 +9,8 @@ import { adoptDatagram, type AdoptedDatagram } from "./_adopted_datagram.ts";
 import { AdoptedListener } from "./_adopted_listener.ts";
 import { type AdoptedStream, adoptStream } from "./_adopted_stream.ts";
 import { tryCalls } from "./_descriptor_calls.ts";
-import { mayUse, tcpHandleClass } from "./_internals.ts";
+import { identifyByHandle } from "./_identify_by_handle.ts";
+import { tcpHandleClass } from "./_internals.ts";
 import { PushError } from "./push_error.ts";
 
 /** What a descriptor can become. */
@@ -135,44 +136,6 @@ function addressOf(name: SocketName, transport: "tcp" | "udp" | "unix"): HostAdd
   if (name.family === "unix") return { transport: "unix", path: name.path };
   const hostname = name.zone === 0 ? name.hostname : `${name.hostname}%${name.zone}`;
   return hostAddress(transport === "udp" ? "udp" : "tcp", { hostname, port: name.port });
-}
-
-/** Asks a handle of the runtime, which makes the descriptor another one, not inherited by other programs. */
-async function identifyByHandle(
-  fd: number,
-  expect: AdoptedKind | undefined,
-): Promise<Found | null> {
-  const unknown = (kind: AdoptedKind): Found => ({
-    kind,
-    transport: kind === "datagram" ? "udp" : "unix",
-    local: { transport: "unix", path: "" },
-    remote: kind === "stream" ? { transport: "unix", path: "" } : null,
-    fd,
-  });
-  if (expect === "datagram") return unknown("datagram");
-  const TCP = mayUse("handle") ? await tcpHandleClass() : undefined;
-  if (!TCP) return unknown(expect ?? "stream");
-  const handle = new TCP(0);
-  // What is no socket at all is closed by that.
-  if (handle.open(fd) !== 0) return null;
-  const [local, remote]: { address?: string; port?: number }[] = [{}, {}];
-  const named = handle.getsockname?.(local ?? {}) === 0;
-  const connected = handle.getpeername?.(remote ?? {});
-  const own = handle.fdForIpc();
-  handle.close();
-  if (own < 0) return null;
-  // ENOTCONN, which differs between systems.
-  const kind = connected === -107 || connected === -57 ? "listener" : "stream";
-  if (!named) return { ...unknown(kind), fd: own };
-  const host = ({ address = "", port = 0 }: { address?: string; port?: number }): HostAddress =>
-    hostAddress("tcp", { hostname: address, port });
-  return {
-    kind,
-    transport: "tcp",
-    local: host(local ?? {}),
-    remote: kind === "stream" ? host(remote ?? {}) : null,
-    fd: own,
-  };
 }
 
 function wrongKind(found: SocketKind | null, expect: AdoptedKind | undefined): string {

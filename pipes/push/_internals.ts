@@ -30,6 +30,8 @@ export interface DatagramHandle {
   open(fd: number): number;
   close(): void;
   fdForIpc(): number;
+  getsockname?(into: { address?: string; port?: number }): number;
+  getpeername?(into: { address?: string; port?: number }): number;
 }
 
 const off = new Set<Trick>();
@@ -53,6 +55,18 @@ export function mayUse(trick: Trick): boolean {
 /** The class of Node's handles for TCP, `undefined` where there is none to be found. */
 export async function tcpHandleClass(): Promise<(new (type: 0 | 1) => StreamHandle) | undefined> {
   return await binding("tcp_wrap", "TCP");
+}
+
+/** The class of Node's handles for Unix sockets, `undefined` where there is none to be found. */
+export async function unixHandleClass(): Promise<
+  (new (type: 0 | 1) => StreamHandle & { listen(backlog: number): number }) | undefined
+> {
+  return await binding("pipe_wrap", "Pipe");
+}
+
+/** What tells the kind of a descriptor: `"TCP"`, `"PIPE"`, `"FILE"`, `"UNKNOWN"`; `undefined` where there is nothing to be found. */
+export async function descriptorTeller(): Promise<((fd: number) => string) | undefined> {
+  return await binding("util", "guessHandleType");
 }
 
 /** The class of Node's handles for datagrams, `undefined` where there is none to be found. */
