@@ -10,6 +10,7 @@ import { encodeFrame, FRAME, FrameDecoder, type FrameSink, MAX_POSITION } from "
 import { Inbox } from "./_inbox.ts";
 import { Liveness } from "./_liveness.ts";
 import { ReplayStore } from "./_replay.ts";
+import { decodeSnapshot, encodeSnapshot } from "./_snapshot.ts";
 
 /** How a session is set up; what both ends agreed on. */
 export interface SessionCoreOptions {
@@ -132,6 +133,30 @@ export class SessionCore {
       frame: (type, offset, payload) => this.#frame(type, offset, payload),
       violation: (reason) => this.#violated(reason),
     };
+  }
+
+  /**
+   * Goes on with a session in another process.
+   *
+   * @param snapshot What {@linkcode SessionCore.snapshot} gave.
+   * @param now The time in milliseconds, on a clock that never goes back.
+   * @throws {SyntaxError} If it is no snapshot, or was changed.
+   */
+  static restore(snapshot: Uint8Array, now: () => number): SessionCore {
+    const state = decodeSnapshot(snapshot);
+    const { role, window, keepalive, written, finished, received, consumed } = state;
+    const core = new SessionCore({ role, window, keepalive, now });
+    core.#store = new ReplayStore(Math.min(state.acknowledged, written), window);
+    for (const part of state.unacknowledged) core.#store.write(part);
+    for (const part of state.unread) core.#inbox.add(part, undefined);
+    core.#sent = state.sent;
+    core.#acknowledged = state.acknowledged;
+    core.#finished = finished;
+    core.#received = received;
+    core.#consumed = core.#acking = consumed;
+    core.#fin = state.ended ? received - 1 : undefined;
+    core.#acked = state.ackedEnd ? received : 0;
+    return core;
   }
 
   /** The position after the last byte that the application wrote. */
@@ -323,6 +348,35 @@ export class SessionCore {
         if (this.#line === line) this.#line = undefined;
       },
     };
+  }
+
+  /**
+   * All that is needed to go on elsewhere; this core must not be used any more then.
+   *
+   * @throws {TypeError} If the session is lost.
+   */
+  snapshot(): Uint8Array<ArrayBuffer> {
+    if (this.#failure) throw new TypeError("Cannot take a snapshot: the session is lost");
+    const unacknowledged: Uint8Array[] = [];
+    const unread: Uint8Array[] = [];
+    this.#store.read(this.#acknowledged, (bytes) => unacknowledged.push(bytes));
+    this.#inbox.peek((bytes) => unread.push(bytes));
+    const { role, window, keepalive } = this.#options;
+    return encodeSnapshot({
+      role,
+      window,
+      keepalive,
+      sent: this.#sent,
+      acknowledged: this.#acknowledged,
+      written: this.#store.end,
+      finished: this.#finished,
+      received: this.#received,
+      consumed: this.#consumed,
+      ended: this.#fin !== undefined,
+      ackedEnd: this.#fin !== undefined && this.#acked > this.#fin,
+      unacknowledged,
+      unread,
+    });
   }
 
   /** When {@linkcode SessionCore.tick} has something to do; `null` when it has not. */
