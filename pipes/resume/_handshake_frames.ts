@@ -1,5 +1,6 @@
 /** The bytes of a handshake: preface, HELLO, WELCOME, RESUME, RESUMED, CONFIRM and REJECT; docs/PROTOCOLS.md. */
 
+import { encodeFrame, FRAME, HEADER, readHeader, writeHeader } from "./_frames.ts";
 import { concat } from "./_keys.ts";
 
 /** What one end wishes, and both then keep to. */
@@ -84,31 +85,42 @@ export interface Reject {
 export interface RawFrame {
   /** Its type. */
   readonly type: number;
-  /** Its flags. */
-  readonly flags: number;
   /** Its offset. */
   readonly offset: number;
   /** All of it, header and payload. */
   readonly bytes: Uint8Array;
 }
 
+/** The frames that a handshake is made of, by name. */
+export type HandshakeFrame = "hello" | "welcome" | "resume" | "resumed" | "confirm" | "reject";
+
+/** Which frames may come at a place, by type, and how long their payloads may be. */
+export type Expected = ReadonlyMap<number, readonly [least: number, most: number]>;
+
 /** Bytes that are no handshake of this protocol. */
 export class HandshakeSyntaxError extends Error {
   /** The class's name. */
   override name = "HandshakeSyntaxError";
-}
+  /** Whether it is another protocol altogether, or this one spoken wrongly. */
+  readonly reason: "foreign" | "violation";
 
-/** The types of the frames that a handshake is made of. */
-export const FRAME = { hello: 16, welcome: 17, resume: 18, resumed: 19, confirm: 20, reject: 21 } as const;
+  /**
+   * Makes an error.
+   *
+   * @param message What is wrong, in the middle of a sentence.
+   * @param reason Which of both.
+   */
+  constructor(message: string, reason: "foreign" | "violation" = "violation") {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 /** Why a server refuses. */
 export const REJECT = { refused: 1, busy: 2, expired: 3, moved: 4, resources: 5, notAllowed: 6 } as const;
 
 /** How many bytes a preface has. */
 export const PREFACE_LENGTH = 12;
-
-/** How many bytes the header of a frame has. */
-export const HEADER_LENGTH = 12;
 
 /** How many bytes a proof has; it is the end of each frame that has one. */
 export const PROOF_LENGTH = 32;
@@ -142,7 +154,7 @@ export function encodePreface(preface: Preface): Uint8Array {
  */
 export function decodePreface(bytes: Uint8Array): Preface | null {
   if (MAGIC.subarray(0, bytes.length).some((byte, n) => byte !== bytes[n])) {
-    throw new HandshakeSyntaxError("the other end does not speak this protocol");
+    throw new HandshakeSyntaxError("the other end does not speak this protocol", "foreign");
   }
   if (bytes.length < PREFACE_LENGTH) return null;
   const [mode = 0, lowest = 0, highest = 0, zero = 0] = bytes.subarray(MAGIC.length);
@@ -156,44 +168,40 @@ export function decodePreface(bytes: Uint8Array): Preface | null {
  * Finds the frame at the beginning of some bytes.
  *
  * @param bytes What came so far.
- * @param limits How long the payload of each type of frame that is expected now may be, least and most.
+ * @param expected Which frames may come now.
  * @returns The frame, a view, or `null` where more bytes are needed.
  * @throws {HandshakeSyntaxError} As soon as the bytes show that it is none that is expected.
  */
 export function splitFrame(
   bytes: Uint8Array,
-  limits: ReadonlyMap<number, readonly [least: number, most: number]>,
+  expected: Expected,
 ): RawFrame | null {
   const type = bytes[0];
   if (type === undefined) return null;
-  const limit = limits.get(type);
+  const limit = expected.get(type);
   if (!limit) throw new HandshakeSyntaxError(`a frame of type ${type} came where none belongs`);
-  if (bytes.length < HEADER_LENGTH) return null;
-  const view = viewOf(bytes);
-  const flags = view.getUint8(1);
-  const length = view.getUint32(2);
+  if (bytes.length < HEADER) return null;
+  const { flags, length, offset } = readHeader(bytes);
   if (flags !== 0) throw new HandshakeSyntaxError(`flags ${flags} are not known`);
   if (length < limit[0] || length > limit[1]) {
     throw new HandshakeSyntaxError(`a frame of type ${type} has a payload of ${length} bytes`);
   }
-  if (bytes.length < HEADER_LENGTH + length) return null;
-  const offset = view.getUint16(6) * 2 ** 32 + view.getUint32(8);
-  return { type, flags, offset, bytes: bytes.subarray(0, HEADER_LENGTH + length) };
+  if (bytes.length < HEADER + length) return null;
+  return { type, offset, bytes: bytes.subarray(0, HEADER + length) };
 }
 
-/** How long the payloads of the frames of a handshake are. */
-export const LENGTHS: Readonly<Record<keyof typeof FRAME, readonly [least: number, most: number]>> = {
-  hello: [80, 80 + MAX_GREETING],
-  welcome: [128, 128],
-  resume: [84, 84],
-  resumed: [64, 64],
-  confirm: [32, 32],
-  reject: [40, 40 + MAX_REJECT_TEXT],
-};
+/** Says which frames may come. */
+export function expecting(...names: readonly HandshakeFrame[]): Expected {
+  return new Map(names.map((name) => [FRAME[name], LENGTHS[name]]));
+}
 
 /** Writes a HELLO. */
 export function encodeHello(hello: Hello): Uint8Array {
-  return frame(FRAME.hello, 0, hello.nonce, hello.publicKey, encodeTerms(hello), hello.greeting);
+  return encodeFrame(
+    FRAME.hello,
+    0,
+    concat(hello.nonce, hello.publicKey, encodeTerms(hello), hello.greeting),
+  );
 }
 
 /** Reads a HELLO. */
@@ -258,7 +266,7 @@ export function encodeReject({ code, wait, text }: Reject): Uint8Array {
 /** Reads a REJECT. */
 export function decodeReject(raw: RawFrame): Reject {
   atZero(raw);
-  const payload = raw.bytes.subarray(HEADER_LENGTH, -PROOF_LENGTH);
+  const payload = raw.bytes.subarray(HEADER, -PROOF_LENGTH);
   const view = viewOf(payload);
   const text = payload.subarray(8);
   if (view.getUint16(6) !== text.length) {
@@ -285,29 +293,24 @@ export function proofOf(raw: RawFrame): Uint8Array {
 /** The first byte is none of a text protocol, and a transfer that changes line ends is noticed at once. */
 const MAGIC = Uint8Array.fromHex("89484f4c440d0a1a");
 
+const LENGTHS: Readonly<Record<HandshakeFrame, readonly [least: number, most: number]>> = {
+  hello: [80, 80 + MAX_GREETING],
+  welcome: [128, 128],
+  resume: [84, 84],
+  resumed: [64, 64],
+  confirm: [32, 32],
+  reject: [40, 40 + MAX_REJECT_TEXT],
+};
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function header(type: number, length: number, offset: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER_LENGTH);
-  const view = viewOf(bytes);
-  view.setUint8(0, type);
-  view.setUint32(2, length);
-  view.setUint16(6, Math.floor(offset / 2 ** 32));
-  view.setUint32(8, offset % 2 ** 32);
-  return bytes;
-}
-
-function frame(type: number, offset: number, ...payload: readonly Uint8Array[]): Uint8Array {
-  const whole = concat(...payload);
-  return concat(header(type, whole.length, offset), whole);
-}
-
 /** A frame whose length counts the proof, which its sender puts behind it. */
 function unproven(type: number, offset: number, ...payload: readonly Uint8Array[]): Uint8Array {
-  const whole = concat(...payload);
-  return concat(header(type, whole.length + PROOF_LENGTH, offset), whole);
+  const bytes = concat(new Uint8Array(HEADER), ...payload);
+  writeHeader(bytes, 0, { type, length: bytes.length - HEADER + PROOF_LENGTH, offset });
+  return bytes;
 }
 
 function numbers(...values: readonly number[]): Uint8Array {
@@ -339,6 +342,6 @@ function atZero(raw: RawFrame): void {
 
 /** Takes the payload of a frame piece by piece, as copies: what came from a carrier lies in memory used again. */
 function reader(raw: RawFrame): (length: number) => Uint8Array {
-  let at = HEADER_LENGTH;
+  let at = HEADER;
   return (length) => Uint8Array.from(raw.bytes.subarray(at, at += length));
 }

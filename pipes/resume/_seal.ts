@@ -8,6 +8,9 @@ export const RECORD_PLAIN = 65_548;
 /** What a record adds to its plain bytes. */
 export const RECORD_EXTRA = 20;
 
+/** The largest length field of a record. */
+export const RECORD_LIMIT = 65_564;
+
 /** The largest record of a carrier that has proven nothing yet, by its length field. */
 export const RECORD_UNPROVEN = 400;
 
@@ -23,7 +26,7 @@ export interface SealedCodecOptions {
   readonly sendKey: Uint8Array;
   /** The key for what is received, 32 bytes. */
   readonly receiveKey: Uint8Array;
-  /** Largest length field that is taken, until {@linkcode SealedCodec.open} is told otherwise. @default {65_564} */
+  /** Largest length field that is taken. @default {65_564} */
   readonly limit?: number;
 }
 
@@ -45,7 +48,7 @@ export class SealedCodec {
   constructor(options: SealedCodecOptions) {
     this.#send = new Direction(options.sendKey);
     this.#receive = new Direction(options.receiveKey);
-    this.limit = options.limit ?? RECORD_PLAIN + TAG;
+    this.limit = options.limit ?? RECORD_LIMIT;
   }
 
   /**
