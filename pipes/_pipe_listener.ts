@@ -238,11 +238,17 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
   /** Makes a pipe of a connection; resolves when it is over. No async function: there may be very many of them. */
   #arrived(arrival: Arrival): Promise<void> {
     if (!arrival.link.ready) return this.#hand(arrival);
-    return this.#shakeHands(arrival.link).then((done) => done ? this.#hand(arrival) : undefined);
+    this.#handshakes++;
+    return this.#shakeHands(arrival.link).then((done) => {
+      // It is handed out before it is no handshake any more, for in between it would take nobody's room.
+      const over = done ? this.#hand(arrival) : undefined;
+      this.#handshakes--;
+      this.#wake();
+      return over;
+    });
   }
 
   async #shakeHands(link: Link): Promise<boolean> {
-    this.#handshakes++;
     try {
       const { handshakeTimeout = 10_000 } = this.#options;
       await timeout(handshakeTimeout, { clock: this.#clock }).execute(() => link.ready?.());
@@ -251,9 +257,6 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
       link.abort();
       this.#tell({ type: "refused", error, from: link.remoteAddress });
       return false;
-    } finally {
-      this.#handshakes--;
-      this.#wake();
     }
   }
 
