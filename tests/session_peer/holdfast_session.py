@@ -32,6 +32,8 @@ SESSION_TYPES = frozenset((DATA, ACK, FIN, PING, PONG, ABORT, ADDR))
 
 WINDOW_LEAST, WINDOW_MOST = 65536, 67108864
 MOST_PLAIN = 65564 - 16
+# What one DATA frame carries: less than it may, because a carrier that is cut in a frame has carried nothing of it.
+PART = 16384
 ACK_DELAY = 0.2
 REMEMBERED = 60.0
 NO_PROOF = bytes(32)
@@ -306,7 +308,7 @@ class Session:
         if self.failure:
             return None
         start = self._cursor - self.acknowledged
-        payload = bytes(self._out[start:start + 65536])
+        payload = bytes(self._out[start:start + PART])
         if payload:
             frame = Frame(DATA, self._cursor, payload)
             self._cursor += len(payload)

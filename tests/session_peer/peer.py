@@ -19,6 +19,8 @@ import struct
 import sys
 import time
 
+sys.dont_write_bytecode = True
+
 from holdfast_session import ClientCarrier, End, Server, ServerCarrier, ed25519_public
 
 TICK = 0.05
