@@ -3,6 +3,7 @@
 import { INTERNAL } from "./_sabotages_internal.ts";
 import { OTHERS } from "./_sabotages_others.ts";
 import { PIPES } from "./_sabotages_pipes.ts";
+import { PIPES_MORE } from "./_sabotages_pipes_more.ts";
 import { POLICIES } from "./_sabotages_policies.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
@@ -32,5 +33,6 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...POLICIES,
   ...RECOVER,
   ...PIPES,
+  ...PIPES_MORE,
   ...OTHERS,
 ];
