@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { requires } from "./_require.ts";
-import { startSessionPeer } from "./_session_peer.ts";
+import { type PeerLine, startSessionPeer } from "./_session_peer.ts";
 
 const FOLDER = new URL("session_peer/", import.meta.url);
 
@@ -51,3 +51,84 @@ Deno.test({
     assertEquals((await server.until("end")).sha256, end.sha256);
   },
 });
+
+Deno.test({
+  name: "what tcpdump has recorded of a sealed session is read with the key log of an end, and not without",
+  ...requires({ os: ["linux"], root: true, tools: ["python3", "tcpdump"] }),
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      const seal = ["--sealed", "--shared-key", "07".repeat(32)];
+      const [file, log] = [`${folder}/session.pcap`, `${folder}/keys.jsonl`];
+      await using server = startSessionPeer(["--listen", "127.0.0.1:0", "--echo", ...seal]);
+      const { address } = await server.until("listening");
+      assert(typeof address === "string");
+      const recorder = await startTcpdump(file, address.replace(/.*:/, ""));
+      await using client = startSessionPeer([
+        ...["--connect", address, "--send", "300000", "--cut", "200000"],
+        ...[...seal, "--key-log", log],
+      ]);
+      assertEquals((await client.until("end")).resumes, 1);
+      await recorder.stop();
+      const good = await decrypt(["--pcap", file, ...seal.slice(1), "--key-log", log]);
+      assertEquals(good.code, 0, good.stdout);
+      const types = good.lines.map(({ type }) => type);
+      for (const type of ["HELLO", "WELCOME", "RESUME", "RESUMED", "DATA", "FIN"]) {
+        assert(types.includes(type), type);
+      }
+      assertEquals(
+        await decrypt(["--pcap", file, ...seal.slice(1)]).then(({ code, lines }) => [code, lines]),
+        [
+          1,
+          [0, 1].map((carrier) => ({
+            carrier,
+            type: "error",
+            reason: "the X25519 key of neither end is in the key log",
+          })),
+        ],
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+/** Records what goes over a TCP port of this machine; `stop()` resolves when all of it is in the file. */
+async function startTcpdump(file: string, port: string): Promise<{ stop(): Promise<void> }> {
+  // As this user: the one that it changes to must not write into the folder.
+  const args = ["-i", "lo", "-w", file, "-U", "--immediate-mode", "-Z", "root", "tcp", "port", port];
+  const child = new Deno.Command("tcpdump", { args, stdout: "null", stderr: "piped" }).spawn();
+  const output = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let said = "";
+  const until = async (text: string): Promise<void> => {
+    while (!said.includes(text)) {
+      const { done, value } = await output.read();
+      if (done) throw new Error(`Cannot record: tcpdump said ${said}`);
+      said += value;
+    }
+  };
+  await until("listening on");
+  return {
+    stop: async () => {
+      child.kill("SIGINT");
+      await until("dropped by kernel");
+      await output.cancel();
+      await child.status;
+      assertMatch(said, /^0 packets dropped/m);
+    },
+  };
+}
+
+/** What decrypt.py says. */
+async function decrypt(
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; lines: PeerLine[] }> {
+  const child = new Deno.Command("python3", {
+    args: ["decrypt.py", ...args],
+    cwd: FOLDER,
+    stderr: "inherit",
+  });
+  const { code, stdout } = await child.output();
+  const text = new TextDecoder().decode(stdout);
+  return { code, stdout: text, lines: text.trimEnd().split("\n").map((line) => JSON.parse(line)) };
+}
