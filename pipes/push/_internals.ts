@@ -10,9 +10,16 @@ import type { Server, Socket } from "node:net";
  * One use of the runtime's inside: `handle`: the descriptor of a socket of Node's part; `from-rid`: that of a connection by its
  * number among the runtime's resources; `symbol`: the number that an accepted connection carries; `take-stream`: a
  * connection of the runtime made of a descriptor; `http-abort`: a connection let go without a word to the other end;
- * `datagram`: a socket for datagrams made of a descriptor.
+ * `datagram`: a socket for datagrams made of a descriptor; `transplant`: a descriptor put in the place of a listener's own.
  */
-export type Trick = "handle" | "from-rid" | "symbol" | "take-stream" | "http-abort" | "datagram";
+export type Trick =
+  | "handle"
+  | "from-rid"
+  | "symbol"
+  | "take-stream"
+  | "http-abort"
+  | "datagram"
+  | "transplant";
 
 /** A handle of Node's part for a stream or a listener. */
 export interface StreamHandle {
