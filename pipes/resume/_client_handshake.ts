@@ -21,6 +21,7 @@ import {
   encodeResume,
   expecting,
   MAX_GREETING,
+  MODE,
   proven,
   type RawFrame,
   REJECT,
@@ -61,6 +62,7 @@ export class ClientHandshake {
   readonly #options: ClientHandshakeOptions;
   readonly #random: RandomBytes;
   readonly #carrier = new HandshakeCarrier();
+  readonly #mode: number;
   readonly #preface: Uint8Array;
   readonly #steps: Generator<ClientStep, ClientStep, undefined>;
   #phase: "new" | "under way" | "over" = "new";
@@ -84,7 +86,8 @@ export class ClientHandshake {
     if (seal) checkClientSeal(seal);
     this.#options = options;
     this.#random = options.random ?? randomBytes;
-    this.#preface = encodePreface({ sealed: seal !== undefined, lowest: VERSION, highest: VERSION });
+    this.#mode = seal ? MODE.sealed : MODE.open;
+    this.#preface = encodePreface({ mode: this.#mode, lowest: VERSION, highest: VERSION });
     this.#steps = this.#run();
   }
 
@@ -120,8 +123,6 @@ export class ClientHandshake {
       ? yield* this.#resume(session, serverPreface)
       : yield* this.#hello(serverPreface);
     carrier.expectNothing();
-    // The server has proven itself: from now on its records may have any size.
-    if (carrier.codec) carrier.codec.limit = RECORD_LIMIT;
     carrier.note(carrier.writeProven(encodeConfirm(session?.received() ?? 0), keys.clientKey));
     const send = carrier.flush() ?? new Uint8Array(0);
     yield { type: "ready", send, session: fresh, peerReceived, codec: carrier.codec };
@@ -148,6 +149,8 @@ export class ClientHandshake {
     const server = decodeIdentity("server", yield* needed(carrier, () => carrier.readRecord()), binding);
     const isPinned = seal.serverKeys?.some((key) => server instanceof Uint8Array && isSame(key, server));
     if (server === "forged" || isPinned === false) end("identity", "the server does not have the pinned key");
+    // The server is known: its records may have any size from now on.
+    codec.limit = RECORD_LIMIT;
     carrier.write(encodeIdentity("client", seal.identity, binding));
     return preface;
   }
@@ -155,13 +158,7 @@ export class ClientHandshake {
   /** The preface of a server that speaks what this client speaks. */
   *#readPreface(): Generator<ClientStep, Uint8Array, undefined> {
     const { preface, bytes } = yield* needed(this.#carrier, () => this.#carrier.readPreface());
-    const sealed = this.#options.seal !== undefined;
-    if (preface.sealed !== sealed) {
-      end(
-        "mode",
-        `the server is ${preface.sealed ? "sealed" : "open"}, this client ${sealed ? "sealed" : "open"}`,
-      );
-    }
+    if (preface.mode !== this.#mode) end("mode", "one end is sealed, the other open");
     if (preface.lowest !== VERSION || preface.highest !== VERSION) {
       end("version", `the server speaks versions ${preface.lowest} to ${preface.highest}, not ${VERSION}`);
     }

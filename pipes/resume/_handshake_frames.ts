@@ -15,8 +15,8 @@ export interface Terms {
 
 /** The first twelve bytes of an end. */
 export interface Preface {
-  /** Whether what follows is sealed. */
-  readonly sealed: boolean;
+  /** What follows: one of {@linkcode MODE}, or a number that is not known. */
+  readonly mode: number;
   /** The lowest version spoken. */
   readonly lowest: number;
   /** The highest version spoken. */
@@ -119,6 +119,9 @@ export class HandshakeSyntaxError extends Error {
 /** Why a server refuses. */
 export const REJECT = { refused: 1, busy: 2, expired: 3, moved: 4, resources: 5, notAllowed: 6 } as const;
 
+/** Whether frames follow a preface as they are. */
+export const MODE = { open: 0, sealed: 1 } as const;
+
 /** How many bytes a preface has. */
 export const PREFACE_LENGTH = 12;
 
@@ -142,7 +145,7 @@ export const MAX_REJECT_TEXT = 1024;
 
 /** Writes a preface. */
 export function encodePreface(preface: Preface): Uint8Array {
-  return concat(MAGIC, Uint8Array.of(preface.sealed ? 1 : 0, preface.lowest, preface.highest, 0));
+  return concat(MAGIC, Uint8Array.of(preface.mode, preface.lowest, preface.highest, 0));
 }
 
 /**
@@ -154,14 +157,12 @@ export function encodePreface(preface: Preface): Uint8Array {
  */
 export function decodePreface(bytes: Uint8Array): Preface | null {
   if (MAGIC.subarray(0, bytes.length).some((byte, n) => byte !== bytes[n])) {
-    throw new HandshakeSyntaxError("the other end does not speak this protocol", "foreign");
+    throw new HandshakeSyntaxError(NOT_OURS, "foreign");
   }
   if (bytes.length < PREFACE_LENGTH) return null;
   const [mode = 0, lowest = 0, highest = 0, zero = 0] = bytes.subarray(MAGIC.length);
-  if (mode > 1 || lowest === 0 || lowest > highest || zero !== 0) {
-    throw new HandshakeSyntaxError("the preface of the other end makes no sense");
-  }
-  return { sealed: mode === 1, lowest, highest };
+  if (zero !== 0) throw new HandshakeSyntaxError(NOT_OURS, "foreign");
+  return { mode, lowest, highest };
 }
 
 /**
@@ -289,6 +290,8 @@ export function proven(raw: RawFrame): Uint8Array {
 export function proofOf(raw: RawFrame): Uint8Array {
   return raw.bytes.subarray(-PROOF_LENGTH);
 }
+
+const NOT_OURS = "the other end does not speak this protocol";
 
 /** The first byte is none of a text protocol, and a transfer that changes line ends is noticed at once. */
 const MAGIC = Uint8Array.fromHex("89484f4c440d0a1a");

@@ -19,6 +19,7 @@ import {
   encodeResumed,
   encodeWelcome,
   expecting,
+  MODE,
   type Preface,
   type RawFrame,
   REJECT,
@@ -58,6 +59,7 @@ export interface ServerHandshakeOptions {
 export class ServerHandshake {
   readonly #options: ServerHandshakeOptions;
   readonly #random: RandomBytes;
+  readonly #mode: number;
   readonly #carrier = new HandshakeCarrier();
   readonly #steps: Generator<ServerStep, ServerStep, undefined>;
   /** Stands for the key of a session that is not there. */
@@ -77,6 +79,7 @@ export class ServerHandshake {
     if (seal) checkServerSeal(seal);
     this.#options = options;
     this.#random = options.random ?? randomBytes;
+    this.#mode = seal ? MODE.sealed : MODE.open;
     this.#steps = this.#run();
   }
 
@@ -97,7 +100,7 @@ export class ServerHandshake {
     const carrier = this.#carrier;
     const { seal } = this.#options;
     const theirs = yield* needed(carrier, () => carrier.readPreface());
-    const preface = encodePreface({ sealed: seal !== undefined, lowest: VERSION, highest: VERSION });
+    const preface = encodePreface({ mode: this.#mode, lowest: VERSION, highest: VERSION });
     carrier.write(preface);
     this.#checkPreface(theirs.preface);
     carrier.note(theirs.bytes);
@@ -105,6 +108,9 @@ export class ServerHandshake {
 
     const first = yield* needed(carrier, () => carrier.readFrame(FIRST));
     carrier.expectNothing();
+    if (seal?.admit?.(client) === false) {
+      this.#reject({ code: REJECT.notAllowed }, null, "the client is not one that is let in");
+    }
     const { id, epoch, clientKey } = first.type === FRAME.hello
       ? yield* this.#hello(first, preface, client)
       : this.#resume(first, preface);
@@ -131,11 +137,8 @@ export class ServerHandshake {
   }
 
   /** Ends the handshake where the client speaks nothing that this server speaks; what that is was written. */
-  #checkPreface({ sealed, lowest, highest }: Preface): void {
-    const isSealed = this.#options.seal !== undefined;
-    if (sealed !== isSealed) {
-      end("mode", `the client is ${sealed ? "sealed" : "open"}, this server ${isSealed ? "sealed" : "open"}`);
-    }
+  #checkPreface({ mode, lowest, highest }: Preface): void {
+    if (mode !== this.#mode) end("mode", "one end is sealed, the other open");
     if (lowest > VERSION || highest < VERSION) {
       end("version", `the client speaks versions ${lowest} to ${highest}, not ${VERSION}`);
     }
@@ -162,9 +165,6 @@ export class ServerHandshake {
     const record = yield* needed(carrier, () => carrier.readRecord());
     const client = decodeIdentity("client", record, binding);
     if (client === "forged") end("identity", "the client does not have the key it shows");
-    if (seal.admit?.(client) === false) {
-      this.#reject({ code: REJECT.notAllowed }, null, "the client is not one that is let in");
-    }
     return client;
   }
 
