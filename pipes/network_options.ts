@@ -100,9 +100,14 @@ export interface ReconnectOptions {
    * what was being written is dropped, and nobody knows where. After every connection `up` is told, which is the place to log
    * on, and to send again what was not answered.
    *
-   * A clean end is no loss, and neither is a loss after one direction was closed on purpose. `true` tries as often as it
-   * takes, unless trying is of no use; given `network`, not while there is none, and within 200 ms of its return. Options say
-   * how long instead. `false` never connects again, whatever `onNetwork` says.
+   * A clean end is no loss: it is the only word that a stream has for "that was all", and who connected again on it would ask
+   * for the same thing over and over. The system ends the connections of a server that is stopped or killed in the same way,
+   * as long as nothing lay there unread. Who knows that only this can be the reason connects anew when `end` is told; a
+   * framing with a goodbye, and the codes of WebSocket, tell both apart. A loss after one direction was closed on purpose is
+   * not replaced either.
+   *
+   * `true` tries as often as it takes, unless trying is of no use; given `network`, not while there is none, and within 200 ms
+   * of its return. Options say how long instead. `false` never connects again, whatever `onNetwork` says.
    *
    * @default {undefined} Only where `onNetwork` says so, or by default when the own address is gone.
    */

@@ -15,6 +15,9 @@ const { ca, valid: { cert, key } } = await makeCertificates();
 const tls = { caCerts: [ca] };
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+/** Where to come from; such a connection is made in another way. */
+const FROM = { address: "127.0.0.1" } as const;
+
 /** How one attempt went. */
 type Outcome = "connected" | "called off";
 
@@ -82,41 +85,44 @@ for (const scheme of ["ws", "wss"] as const) {
   });
 }
 
-Deno.test({
-  name: "ws: an attempt is called off after each byte of the answer",
-  ...requires({ os: ["linux"] }),
-  async fn() {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const url = `ws://127.0.0.1:${listener.addr.port}`;
-    /** Takes the request, and answers it by so many bytes; tells when the other end is gone. */
-    const serve = async (
-      count: number,
-    ): Promise<{ readonly whole: boolean; readonly gone: Promise<void> }> => {
-      const conn = await listener.accept();
-      const answer = bytesOf(await answerTo(await requestOf(conn)));
-      if (count > 0) await conn.write(answer.subarray(0, count));
-      const gone = conn.read(new Uint8Array(1000)).catch(() => null).then(() => conn.close());
-      return { whole: count >= answer.length, gone };
-    };
-    const run = async (count: number): Promise<boolean> => {
-      let served: Awaited<ReturnType<typeof serve>> | undefined;
-      const outcome = await attempt(url, async (connecting) => {
-        served = await serve(count);
-        // A whole answer is waited for; of a part of it nothing is heard.
-        await (served.whole ? connecting : turns(3, 0));
-      });
-      assertEquals(outcome, served?.whole ? "connected" : "called off", `after ${count} bytes`);
-      await served?.gone;
-      return served?.whole ?? true;
-    };
-    await run(10);
-    const before = descriptorsOf().length;
-    let count = 0;
-    while (!await run(count)) count++;
-    await assertNothingLeft(before, `after each of ${count} bytes`);
-    assert(count > 100, `${count} bytes`);
-  },
-});
+for (const [way, options] of [["by the runtime", {}], ["from an address", { via: FROM }]] as const) {
+  Deno.test({
+    name: `ws: an attempt is called off after each byte of the answer, ${way}`,
+    ...requires({ os: ["linux"] }),
+    async fn() {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const url = `ws://127.0.0.1:${listener.addr.port}`;
+      const run = async (count: number): Promise<boolean> => {
+        let served: Awaited<ReturnType<typeof serve>> | undefined;
+        const outcome = await attempt(url, async (connecting) => {
+          served = await serve(await listener.accept(), count);
+          // A whole answer is waited for; of a part of it nothing is heard.
+          await (served.whole ? connecting : turns(3, 0));
+        }, options);
+        assertEquals(outcome, served?.whole ? "connected" : "called off", `after ${count} bytes`);
+        await served?.gone;
+        return served?.whole ?? true;
+      };
+      await run(10);
+      const before = descriptorsOf().length;
+      let count = 0;
+      while (!await run(count)) count++;
+      await assertNothingLeft(before, `after each of ${count} bytes`);
+      assert(count > 100, `${count} bytes`);
+    },
+  });
+}
+
+/** Takes a request, and answers it by so many bytes; tells when the other end is gone. */
+async function serve(
+  conn: Deno.Conn,
+  count: number,
+): Promise<{ readonly whole: boolean; readonly gone: Promise<void> }> {
+  const answer = bytesOf(await answerTo(await requestOf(conn)));
+  if (count > 0) await conn.write(answer.subarray(0, count));
+  const gone = conn.read(new Uint8Array(1000)).catch(() => null).then(() => conn.close());
+  return { whole: count >= answer.length, gone };
+}
 
 /** What a client asks for. */
 async function requestOf(conn: Deno.Conn): Promise<string> {
