@@ -16,6 +16,7 @@ const inside = args.delete("--inside");
 const GROUPS = [
   "start",
   "latency",
+  "events",
   "settled",
   "snapshot",
   "idle",
@@ -41,6 +42,9 @@ async function measure(group: string): Promise<Figure[]> {
   try {
     if (group === "latency") {
       return await (await import("./latency.ts")).latency(kernel, index, quick ? 5 : 60);
+    }
+    if (group === "events") {
+      return await (await import("./network_event.ts")).networkEvents(kernel, index, quick ? 40 : 400);
     }
     if (group === "settled") {
       return await (await import("./settled.ts")).settled(kernel, index, quick ? 5 : 50);
