@@ -7,6 +7,7 @@ import { classify } from "../recover/classify.ts";
 import { RetryError } from "../recover/retry_error.ts";
 import { formatPipeAddress, type PipeUrl } from "./address.ts";
 import { PipeError } from "./pipe_error.ts";
+import { ProxyError } from "./_proxy_error.ts";
 
 /** What is known around a failure. */
 export interface FailedContext {
@@ -41,8 +42,10 @@ export function failedError(place: PipeUrl, error: unknown, { operation, network
   const tried = error instanceof RetryError && error.attempts > 1 ? `, ${error.attempts} attempts` : "";
   const why = failure.error instanceof Error ? failure.error.message : String(failure.error);
   const to = operation === "connect" ? "to" : "on";
+  // Of several attempts the last one tells.
+  const last = error instanceof RetryError ? error.errors.at(-1) : error;
   return new PipeError(`Cannot ${operation} ${to} ${where}: ${why}${tried}`, {
-    code: operation,
+    code: last instanceof ProxyError ? last.code : operation,
     operation,
     failure,
     cause: error,

@@ -12,6 +12,7 @@ import { connListener } from "./_conn_listener.ts";
 import type { ConnectOptions } from "./connect.ts";
 import type { Dialer, Link, LinkListener } from "./_link.ts";
 import type { ListenOptions, PipeServerTlsOptions } from "./listen.ts";
+import { proxyFor } from "./_proxy_address.ts";
 import type { LinkProof, PipeTransport } from "./_transport.ts";
 
 /** Carries `tcp:` and `tls:`. */
@@ -37,6 +38,24 @@ function dialerOf(url: PipeUrl, options: ConnectOptions, prove?: LinkProof): Dia
   const { hostname, port, transport } = withHost(url);
   const { via, tls = {} } = options;
   if (via) checkVia(via);
+  const proxy = proxyFor(url, options.proxy);
+  if (proxy) {
+    // Its own certificate is checked in any case, and for its own name.
+    const own = tls.caCerts ? { caCerts: tls.caCerts } : {};
+    const { hostname: host, port: at, scheme } = proxy;
+    const there = {
+      hostname: host,
+      port: at,
+      path: "/",
+      transport: scheme === "https" ? "tls" : "tcp",
+    } as const;
+    const toProxy = dialerOf(there, { ...options, proxy: null, tls: own });
+    // Checked now, and loaded by those who need it.
+    return async ({ signal }) => {
+      const { proxyDialer } = await import("./_proxy.ts");
+      return await proxyDialer(proxy, { hostname, port, transport }, options, toProxy)({ signal });
+    };
+  }
   const insecure = transport === "tls" && tls.dangerouslyAcceptAnyCertificate === true;
   if (!via && !insecure) return native({ hostname, port, transport }, options, prove);
   const plain = native({ hostname, port, transport: "tcp" }, options);

@@ -14,6 +14,7 @@ import type { Dialer, Link } from "./_link.ts";
 import { makePipe } from "./_make_pipe.ts";
 import { checkNetworkOptions } from "./_network_keeper.ts";
 import type { ReconnectOptions } from "./network_options.ts";
+import { proxyFor } from "./_proxy_address.ts";
 import { transportOf } from "./_transports.ts";
 import type { PipeTransport } from "./_transport.ts";
 import type { PipeOf } from "./pipe.ts";
@@ -68,6 +69,19 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
   readonly tls?: PipeTlsOptions;
   /** Where it leaves this machine. */
   readonly via?: PipeVia;
+  /**
+   * The proxy that `tcp:`, `tls:`, `ws:` and `wss:` go through.
+   *
+   * `http://USER:PASSWORD@HOST:PORT` asks for a tunnel by CONNECT, `https://` the same over TLS; `socks5://` and `socks5h://`
+   * are SOCKS 5, where the names are looked up here, or by the proxy. User and password may be left out, and so may the port:
+   * 80, 443 and 1080. TLS with the target goes through the tunnel, and checks the target's own name.
+   *
+   * `"system"` reads the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in lower case, which come first; needs
+   * `--allow-env` for the six of them. This machine itself, what `NO_PROXY` lists and other transports go without.
+   *
+   * @default {null} None, whatever the environment says.
+   */
+  readonly proxy?: string | URL | "system" | null;
   /**
    * The only family of addresses to use.
    *
@@ -183,6 +197,8 @@ function placeOf(url: string | URL, { exec }: ConnectOptions): PipeUrl {
  * @param options How.
  */
 export function dialerOf(place: PipeUrl, options: ConnectOptions): Dialer {
+  // Nothing goes past a proxy unseen because its transport does not know any.
+  proxyFor(place, options.proxy);
   const dial = transportOf(place.transport, options.transports).dial(place, options);
   const { network, clock = systemClock, timeout = 30_000 } = options;
   if (options.retry === false || (options.retry === undefined && place.transport === "memory")) return dial;

@@ -6,7 +6,9 @@ import type { Failure } from "../recover/failure.ts";
 /**
  * What went wrong with a pipe: `connect` and `listen` could not be done; the pipe was `closed` or `aborted` by us, or is
  * `lost`; nothing came in time (`timeout`); the other end broke the rules of the framing (`protocol`); a queue is full
- * (`queue-full`); a datagram could not be sent, which ends no pipe (`send`).
+ * (`queue-full`); a datagram could not be sent, which ends no pipe (`send`). Of a proxy: it wants a user and password, or others
+ * (`proxy-auth`); it does not allow the host or port (`proxy-refused`); it cannot reach the other end (`proxy-unreachable`); it
+ * does not speak as a proxy does (`proxy-protocol`).
  */
 export type PipeErrorCode =
   | "connect"
@@ -17,7 +19,11 @@ export type PipeErrorCode =
   | "timeout"
   | "protocol"
   | "queue-full"
-  | "send";
+  | "send"
+  | "proxy-auth"
+  | "proxy-refused"
+  | "proxy-unreachable"
+  | "proxy-protocol";
 
 /** What ended a pipe, or made one of its calls fail. */
 export class PipeError extends HoldfastError {
