@@ -33,6 +33,7 @@ export type { PipeKeeper, PipeOptions } from "./_pipe_options.ts";
 export class BasePipe<T extends Transport = Transport, A extends PipeAddress = PipeAddress>
   implements PipeBase<T, A> {
   readonly transport: T;
+  readonly resumable: boolean = false;
   readonly #options: PipeOptions;
   readonly #clock: Clock;
   readonly #linger: number;
@@ -93,6 +94,8 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
       unmatched: this.#reader.unmatched,
       reconnects,
       roundTrip: this.#keeper?.roundTrip ?? this.#carrier.link.roundTrip ?? null,
+      resumes: this.#carrier.link.resumes ?? 0,
+      suspended: this.#carrier.link.suspended ?? 0,
     };
   }
 

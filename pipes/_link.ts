@@ -36,6 +36,10 @@ export interface Link {
   onLoss?: ((error: unknown) => void) | undefined;
   /** Smoothed round-trip time in milliseconds, where the link measures it; `null` before the first answer. */
   readonly roundTrip?: number | null;
+  /** How often it went on over another connection after a loss, where it can. */
+  readonly resumes?: number;
+  /** For how many milliseconds in all it had no connection. */
+  readonly suspended?: number;
   /** What the application should see of it besides, for example the protocol agreed on. */
   readonly extra?: Readonly<Record<string, unknown>>;
   /**

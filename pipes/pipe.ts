@@ -12,6 +12,7 @@ import type {
   UnixAddress,
 } from "./address.ts";
 import type { PipeError } from "./pipe_error.ts";
+import type { PipeSessionEvent } from "./resume/session.ts";
 
 /** What can be sent: bytes as they are, text as UTF-8. */
 export type PipeData = Uint8Array | string;
@@ -69,6 +70,10 @@ export interface PipeStats {
   readonly reconnects: number;
   /** Smoothed round-trip time in milliseconds, or `null` where nothing measures it. */
   readonly roundTrip: number | null;
+  /** How often its session went on after a loss; 0 where there is no session. */
+  readonly resumes: number;
+  /** For how many milliseconds in all its session had no connection. */
+  readonly suspended: number;
 }
 
 /**
@@ -143,6 +148,7 @@ export type PipeEvent =
   | PipeErrorEvent
   | PipeAddressLostEvent
   | PipeProofEvent
+  | PipeSessionEvent
   | PipeNetworkEvent;
 
 /** The names of what {@linkcode Pipe.on} tells of. */
@@ -173,6 +179,8 @@ export interface PipeBase<T extends Transport, A extends PipeAddress> extends As
   readonly remoteAddress: A;
   /** What it is now. */
   readonly state: PipeState;
+  /** Whether a session lies below it that outlives the connection. */
+  readonly resumable: boolean;
   /** Whether the other end was heard of since the pipe was connected, and lately where a heartbeat looks after it. */
   readonly proven: boolean;
   /** What was counted. */

@@ -1,0 +1,186 @@
+/** A session as that what a pipe stands on. */
+
+import type { Clock, Timer } from "../../internal/clock.ts";
+import type { PipeAddress, Transport } from "../address.ts";
+import type { FillSink, Link } from "../_link.ts";
+import type { Session } from "./_session.ts";
+
+/** How long a session that was closed waits for the other end to close its direction too, in milliseconds. */
+const PATIENCE = 1000;
+
+/** For how long closing waits for the other end's application to have got everything, in milliseconds. */
+const LINGER = 5000;
+
+const DONE = Promise.resolve();
+const NOWHERE: PipeAddress = { transport: "memory", name: "" };
+
+interface Writer {
+  rest: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What a pipe reads from and writes to, whatever carries it. */
+export class SessionLink implements Link {
+  readonly unit = "bytes";
+  readonly halfClose = true;
+  /** How many bytes were handed to the application. */
+  handed = 0;
+  readonly #session: Session;
+  readonly #clock: Clock;
+  #reader: { readonly buffer: Uint8Array<ArrayBuffer>; readonly sink: FillSink } | undefined;
+  #writer: Writer | undefined;
+  #closing: PromiseWithResolvers<void> | undefined;
+  #delivered: Timer | undefined;
+
+  /**
+   * @param session The session.
+   * @param clock Source of time.
+   */
+  constructor(session: Session, clock: Clock) {
+    this.#session = session;
+    this.#clock = clock;
+    session.core.onReadable = () => this.#readable();
+    session.core.onWritable = () => this.#writable();
+  }
+
+  get transport(): Transport {
+    return this.#session.below?.transport ?? "memory";
+  }
+
+  get localAddress(): PipeAddress {
+    return this.#session.below?.localAddress ?? NOWHERE;
+  }
+
+  get remoteAddress(): PipeAddress {
+    return this.#session.below?.remoteAddress ?? NOWHERE;
+  }
+
+  get roundTrip(): number | null {
+    return this.#session.core.srtt;
+  }
+
+  get resumes(): number {
+    return this.#session.resumes;
+  }
+
+  get suspended(): number {
+    return this.#session.suspended;
+  }
+
+  get extra(): Readonly<Record<string, unknown>> {
+    return { resumable: true, session: this.#session.info };
+  }
+
+  read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {
+    return new Promise((resolve, reject) =>
+      this.fill(buffer, {
+        filled: (count) => resolve(count === null ? null : buffer.subarray(0, count)),
+        broke: reject,
+      })
+    );
+  }
+
+  fill(buffer: Uint8Array<ArrayBuffer>, sink: FillSink): void {
+    const { core, error } = this.#session;
+    const count = core.read(buffer);
+    if (count === 0 && !error) {
+      this.#reader = { buffer, sink };
+      return;
+    }
+    this.handed += count ?? 0;
+    queueMicrotask(() => count === 0 ? sink.broke(error) : sink.filled(count));
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    const { core, error } = this.#session;
+    if (error) return Promise.reject(error);
+    const taken = core.write(data);
+    if (taken === data.length) return DONE;
+    return new Promise((resolve, reject) => {
+      this.#writer = { rest: data.subarray(taken), resolve, reject };
+    });
+  }
+
+  closeWrite(): Promise<void> {
+    this.#session.core.closeWrite();
+    return DONE;
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    if (!this.#closing) {
+      if (session.over) return;
+      this.#closing = Promise.withResolvers();
+      session.hold();
+      session.core.closeWrite();
+      // What the other end still sends is for nobody; taken, so that its end can come.
+      this.#reader = undefined;
+      this.#readable();
+      this.notice();
+    }
+    const timer = this.#clock.after(LINGER, this.#closing.resolve, { ref: true });
+    await this.#closing.promise;
+    timer.cancel();
+  }
+
+  abort(): void {
+    this.#session.lose("aborted", "the application ended it", 0);
+  }
+
+  /** Something came: maybe the last acknowledgement. */
+  notice(): void {
+    const { core } = this.#session;
+    if (!this.#closing || this.#delivered || core.acknowledged <= core.written) return;
+    if (this.#session.over) return;
+    // The other end has everything. What it still wants to say is for nobody.
+    this.#delivered = this.#clock.after(PATIENCE, () => core.abort(0, "the application closed it"));
+  }
+
+  /** The session is over, and its last carrier closed. */
+  gone(): void {
+    this.#closing?.resolve();
+  }
+
+  /** The session is over. */
+  over(): void {
+    this.#delivered?.cancel();
+    const { error } = this.#session;
+    const [reader, writer] = [this.#reader, this.#writer];
+    this.#reader = undefined;
+    this.#writer = undefined;
+    if (reader) queueMicrotask(() => error ? reader.sink.broke(error) : reader.sink.filled(null));
+    writer?.reject(error);
+  }
+
+  #readable(): void {
+    const { core } = this.#session;
+    const reader = this.#reader;
+    if (!reader) {
+      if (this.#closing) this.#drop();
+      return;
+    }
+    const count = core.read(reader.buffer);
+    if (count === 0) return;
+    this.#reader = undefined;
+    this.handed += count ?? 0;
+    reader.sink.filled(count);
+  }
+
+  #drop(): void {
+    const waste = new Uint8Array(4096);
+    while (this.#session.core.read(waste)) { /* Nobody wants it. */ }
+  }
+
+  #writable(): void {
+    const writer = this.#writer;
+    if (!writer) return;
+    const taken = this.#session.core.write(writer.rest);
+    if (taken < writer.rest.length) {
+      writer.rest = writer.rest.subarray(taken);
+      return;
+    }
+    this.#writer = undefined;
+    writer.resolve();
+  }
+}
