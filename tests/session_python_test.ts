@@ -1,13 +1,21 @@
 /** The session protocol's second implementation, in Python: it is tested before ours is held to it. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "./_child.ts";
 import { requires } from "./_require.ts";
 import { type PeerLine, startSessionPeer } from "./_session_peer.ts";
+
+/** What decrypt.py has said. */
+interface Decrypted {
+  readonly code: number;
+  readonly stdout: string;
+  readonly lines: readonly PeerLine[];
+}
 
 const FOLDER = new URL("session_peer/", import.meta.url);
 
 /** How many tests each file has: one that nobody runs is found out. */
-const SUITES = { "test_session.py": 28, "test_peer.py": 7 };
+const SUITES = { "test_session.py": 33, "test_vectors.py": 2, "test_peer.py": 7 };
 
 for (const [file, count] of Object.entries(SUITES)) {
   Deno.test({
@@ -69,8 +77,11 @@ Deno.test({
         ...[...seal, "--key-log", log],
       ]);
       assertEquals((await client.until("end")).resumes, 1);
+      const read = (): Promise<Decrypted> => decrypt(["--pcap", file, ...seal.slice(1), "--key-log", log]);
+      // The recorder gets its packets a little later than those who talk.
+      await eventually("the end to be recorded", async () => (await read()).stdout.includes('"FIN"'));
       await recorder.stop();
-      const good = await decrypt(["--pcap", file, ...seal.slice(1), "--key-log", log]);
+      const good = await read();
       assertEquals(good.code, 0, good.stdout);
       const types = good.lines.map(({ type }) => type);
       for (const type of ["HELLO", "WELCOME", "RESUME", "RESUMED", "DATA", "FIN"]) {
@@ -119,10 +130,8 @@ async function startTcpdump(file: string, port: string): Promise<{ stop(): Promi
   };
 }
 
-/** What decrypt.py says. */
-async function decrypt(
-  args: readonly string[],
-): Promise<{ code: number; stdout: string; lines: PeerLine[] }> {
+/** Runs decrypt.py. */
+async function decrypt(args: readonly string[]): Promise<Decrypted> {
   const child = new Deno.Command("python3", {
     args: ["decrypt.py", ...args],
     cwd: FOLDER,

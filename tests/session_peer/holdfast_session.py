@@ -32,6 +32,7 @@ SESSION_TYPES = frozenset((DATA, ACK, FIN, PING, PONG, ABORT, ADDR))
 
 WINDOW_LEAST, WINDOW_MOST = 65536, 67108864
 MOST_PLAIN = 65564 - 16
+MOST_UNPROVEN = 400  # the length of a record before CONFIRM was verified
 # What one DATA frame carries: less than it may, because a carrier that is cut in a frame has carried nothing of it.
 PART = 16384
 ACK_DELAY = 0.2
@@ -152,11 +153,11 @@ class SealReader:
         except InvalidTag:
             raise CarrierError("a record that does not open") from None
 
-    def record(self, raw):
+    def record(self, raw, most=65564):
         """The plaintext of the next record in a buffer that grows."""
         length = yield from take(raw, 4)
         size = int.from_bytes(length, "big")
-        if not 17 <= size <= 65564:
+        if not 17 <= size <= most:
             raise CarrierError(f"a record of {size} bytes")
         return self.open(length, (yield from take(raw, size)))
 
@@ -180,7 +181,7 @@ class Session:
         self.id, self.client_key, self.server_key = id, client_key, server_key
         self.window, self.expiry, self.keepalive = window, expiry / 1000, keepalive / 1000
         self.greeting = greeting
-        self.epoch = 1  # of the current carrier
+        self.epoch = 0  # of the current carrier, if there was one
         self.used = 1  # the highest that the client has used
         self.carrier = None
         self.carriers = 0  # how many have been current
@@ -421,8 +422,11 @@ class Carrier:
         if self.ending:
             return
         try:
-            for layer in self._layers:
-                next(layer, None)
+            # Record by record: how long the next may be depends on what was in the one before.
+            before = None
+            while before != (before := (len(self._raw), len(self._plain))):
+                for layer in self._layers:
+                    next(layer, None)
         except CarrierError as error:
             self.ending = str(error)
             if isinstance(error, Refused):
@@ -454,6 +458,13 @@ class Carrier:
         if kind not in allowed:
             raise Violation(f"{NAMES[kind]} out of turn")
         return Frame(kind, offset, (yield from take(self._plain, length)))
+
+    def _turn(self, allowed):
+        """A frame behind which the other end has to wait for an answer."""
+        frame = yield from self._frame(allowed)
+        if self._plain or self._raw:
+            raise Violation(f"more behind {NAMES[frame.type]}")
+        return frame
 
     def _hash(self, unproven):
         """The hash of the transcript up to the proof of a frame."""
@@ -516,7 +527,7 @@ class ClientCarrier(Carrier):
             self._binding = bytes(32)
             self._talk_first()
         else:
-            private, ec = self._new_key("seal")
+            private, ec = self._new_key("sealSecret")
             end.log_key(ec, private)
             self.out += ec
         preface = yield from take(self._raw, 12)
@@ -540,12 +551,13 @@ class ClientCarrier(Carrier):
         self._talk_first()
         while True:
             self._plain += yield from reader.record(self._raw)
+            yield
 
     def _talk_first(self):
         end, session = self.end, self._resumes
         nonce = end.random("nonce", 32)
         if session is None:
-            self._private, public = self._new_key("session")
+            self._private, public = self._new_key("secret")
             numbers = struct.pack(">IIII", 0, end.window, end.expiry, end.keepalive)
             frame = Frame(HELLO, 0, nonce + public + numbers + end.greeting)
         else:
@@ -559,7 +571,7 @@ class ClientCarrier(Carrier):
         # In an open carrier frames must not be read before the preface, which is in the same bytes.
         while not self._server_preface:
             yield
-        answer = yield from self._frame({RESUMED if self._resumes else WELCOME, REJECT})
+        answer = yield from self._turn({RESUMED if self._resumes else WELCOME, REJECT})
         if answer.type == REJECT:
             raise self._refused(answer)
         session = self._resumes or self._welcome(answer)
@@ -598,7 +610,8 @@ class ClientCarrier(Carrier):
         if len(frame.payload) != 40 + length:
             raise CarrierError("a REJECT whose length does not fit")
         session = self.session or self._resumes
-        if code in (EXPIRED, MOVED, RESOURCES) and not (session and self._is_proven(session.server_key, frame)):
+        proven = session is not None and self._is_proven(session.server_key, frame)
+        if code not in (BUSY, NOT_ALLOWED) and not (code in (EXPIRED, MOVED, RESOURCES) and proven):
             code = REFUSED
         return Refused(code, wait, frame.payload[8:8 + length].decode(errors="replace"))
 
@@ -609,6 +622,8 @@ class Server(End):
     def __init__(self, **wishes):
         super().__init__(**wishes)
         self.sessions = {}
+        # Asked about each HELLO (without a session) and RESUME: (code, wait, text) of a REJECT, or None.
+        self.refuse = lambda session: None
 
     def expire(self, now):
         """Ends sessions that were too long without carrier, and forgets those that are over."""
@@ -641,32 +656,32 @@ class ServerCarrier(Carrier):
             self._binding = bytes(32)
             return
         ec = yield from take(self._raw, 32)
-        private, es = self._new_key("seal")
+        private, es = self._new_key("sealSecret")
         end.log_key(es, private)
         kclient, kserver, self._binding = seal_keys(
             preface, ec, self._server_preface, es, x25519(private, ec), end.shared_key)
         reader, self._writer = SealReader(kclient), SealWriter(kserver)
         self.out += es + self._writer.seal(self._identity())
-        self.peer_key = self._check_identity((yield from reader.record(self._raw)), "client")
+        self.peer_key = self._check_identity((yield from reader.record(self._raw, MOST_UNPROVEN)), "client")
         while True:
-            self._plain += yield from reader.record(self._raw)
+            self._plain += yield from reader.record(self._raw, 65564 if self.stands else MOST_UNPROVEN)
+            yield
 
     def _talk(self):
         # An open carrier must not take the preface for a frame.
         while self._binding is None:
             yield
-        first = yield from self._frame({HELLO, RESUME})
+        first = yield from self._turn({HELLO, RESUME})
         if self.end.mode == SEALED and self.end.allowed and self.peer_key not in self.end.allowed:
             self._reject(NOT_ALLOWED)
+        if first.type == HELLO:
+            self._reject_if_told(None)
         answer = self._hello if first.type == HELLO else self._resume
         session, epoch = answer(self._went(first))
         confirm = yield from self._frame({CONFIRM})
-        # By now a carrier of a higher epoch may be the current one.
-        if not self._is_proven(session.client_key, confirm) or epoch < session.epoch:
+        # By now a carrier of a higher epoch may be the current one, and the session may be gone.
+        if not self._is_proven(session.client_key, confirm) or epoch <= session.epoch or session.failure:
             self._reject(REFUSED)
-        self._went(confirm)
-        if session.failure:
-            self._reject(EXPIRED, session.server_key)
         self.session, self.stands = session, True
         session.attach(self, epoch, confirm.offset, session.acknowledged)
         while True:
@@ -681,7 +696,7 @@ class ServerCarrier(Carrier):
             raise CarrierError(f"a window of {window} bytes")
         window, expiry = min(window, end.window), min(expiry, end.expiry)
         keepalive = min(filter(None, (keepalive, end.keepalive)), default=0)
-        private, public = self._new_key("session")
+        private, public = self._new_key("secret")
         id = end.random("id", 16)
         body = id + end.random("nonce", 32) + public + struct.pack(">IIII", 0, window, expiry, keepalive)
         unproven = Frame(WELCOME, 0, body + NO_PROOF).encode()[:-32]
@@ -699,15 +714,21 @@ class ServerCarrier(Carrier):
         self._frames.pop()
         right = self._is_proven(session.client_key if session else bytes(32), frame)
         self._went(frame)
-        if not session or not right or epoch <= session.epoch:
+        if not session or not right or epoch <= max(1, session.epoch):
             self._reject(REFUSED)
+        self._reject_if_told(session)
         if session.failure:
             self._reject(EXPIRED, session.server_key)
         answer = self._proven(session.server_key, RESUMED, session.received, self.end.random("nonce", 32))
         self._send(self._went(answer))
         return session, epoch
 
-    def _reject(self, code, key=None):
-        body = struct.pack(">HIH", code, 0, 0)
+    def _reject_if_told(self, session):
+        code, wait, text = self.end.refuse(session) or (0, 0, "")
+        if code:
+            self._reject(code, session and session.server_key, wait, text)
+
+    def _reject(self, code, key=None, wait=0, text=""):
+        body = struct.pack(">HIH", code, wait, len(text.encode())) + text.encode()
         self._send(self._proven(key, REJECT, 0, body) if key else Frame(REJECT, 0, body + NO_PROOF))
         raise CarrierError(f"refused with code {code}")

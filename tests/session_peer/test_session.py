@@ -412,7 +412,8 @@ class HandshakeTest(unittest.TestCase):
         self.assertEqual(server.ending, "refused with code 1")
         # A right RESUME, recorded, is not enough without a right CONFIRM.
         client, server = wire.connect()
-        server.receive(bytes(client.out) + Frame(hs.CONFIRM, 0, bytes(32)).encode(), wire.now)
+        server.receive(bytes(client.out), wire.now)
+        server.receive(Frame(hs.CONFIRM, 0, bytes(32)).encode(), wire.now)
         self.assertEqual(server.ending, "refused with code 1")
         # The refusals of a wrong proof, an unknown session and an old epoch are alike.
         unknown = hs.Session(bytes(16), session.client_key, session.server_key, session.window, 60000, 0)
@@ -432,10 +433,76 @@ class HandshakeTest(unittest.TestCase):
         wire = Wire()
         current = wire.live()
         client, server = wire.connect()
-        server.receive(bytes(client.out) + Frame(hs.ABORT, 0, b"\x00\x00").encode(), wire.now)
+        server.receive(bytes(client.out), wire.now)
+        server.receive(Frame(hs.ABORT, 0, b"\x00\x00").encode(), wire.now)
         self.assertEqual(server.ending, "ABORT out of turn")
         self.assertIs(wire.server_session().carrier, current[1])
         self.assertIsNone(wire.server_session().failure)
+
+    def test_nothing_may_follow_a_frame_that_waits_for_its_answer(self):
+        for kind in ("open", "sealed by a shared key"):
+            wire = Wire(kind)
+            client, server = wire.connect()
+            while not client._frames:
+                server.receive(bytes(client.out), 0)
+                client.out.clear()
+                client.receive(bytes(server.out), 0)
+                server.out.clear()
+            server.receive(bytes(client.out) + b"x", 0)
+            self.assertEqual(server.ending, "more behind HELLO")
+        wire = Wire()
+        client, server = wire.connect()
+        server.receive(bytes(client.out), 0)
+        client.receive(bytes(server.out) + b"x", 0)
+        self.assertEqual((client.ending, client.session), ("more behind WELCOME", None))
+
+    def test_a_record_before_confirm_is_short(self):
+        wire = Wire("sealed by a shared key")
+        client, server = pair = wire.connect()
+        while not client._frames:
+            wire.move(pair)
+        server.receive(bytes(client.out), 0)
+        server.receive(client._writer.seal(bytes(384)), 0)
+        self.assertEqual(server.ending, "a frame of type 0")
+        wire = Wire("sealed by a shared key")
+        client, server = pair = wire.connect()
+        while not client._frames:
+            wire.move(pair)
+        server.receive(bytes(client.out), 0)
+        server.receive(client._writer.seal(bytes(385)), 0)
+        self.assertEqual(server.ending, "a record of 401 bytes")
+
+    def test_a_server_that_cannot_prove_itself_gets_no_confirm(self):
+        wire = Wire()
+        client, server = wire.connect()
+        server.receive(bytes(client.out), 0)
+        server.out[-1] ^= 1
+        client.receive(bytes(server.out), 0)
+        self.assertEqual((client.ending, client.session), ("a wrong proof of WELCOME", None))
+        wire = Wire()
+        wire.cut(wire.live())
+        client, server = wire.connect()
+        server.receive(bytes(client.out), 0)
+        server.out[-1] ^= 1
+        client.receive(bytes(server.out), 0)
+        self.assertEqual((client.ending, client.session), ("a wrong proof of RESUMED", None))
+        self.assertIsNone(wire.client_session.failure)
+
+    def test_what_still_comes_from_an_older_carrier_is_ignored(self):
+        wire = Wire()
+        older = wire.live()
+        wire.live()
+        older[1].receive(Frame(hs.ABORT, 0, b"\x00\x00").encode() + b"\xff" * 12, wire.now)
+        self.assertIsNone(wire.server_session().failure)
+        older[0].receive(Frame(hs.ABORT, 0, b"\x00\x00").encode() + b"\xff" * 12, wire.now)
+        self.assertIsNone(wire.client_session.failure)
+
+    def test_a_code_of_reject_that_is_not_listed_is_taken_for_refused(self):
+        for code, taken in ((2, 2), (6, 6), (7, 1), (0, 1), (300, 1)):
+            wire = Wire()
+            wire.server_end.refuse = lambda session: (code or 999, 250, "later")
+            client, _ = wire.live()
+            self.assertEqual((client.refusal.code, client.refusal.wait), (taken, 250))
 
     def test_of_two_carriers_the_higher_epoch_stays_in_whichever_order_they_confirm(self):
         for order in ((0, 1), (1, 0)):
