@@ -304,10 +304,13 @@ export class SessionCore {
   /**
    * Makes a carrier the current one, after its handshake; the one before is so no longer.
    *
-   * @param peerReceived The position that the other end said it has received: sending starts there.
+   * @param peerReceived The position that the other end said it has received: sending starts there, or where an ACK
+   *   stands that overtook it on the carrier before.
+   * @param least What was acknowledged when the other end was asked for its position; what is before cannot be.
+   *   By default what is acknowledged now at the server, and nothing at the client.
    * @returns The carrier's side. Who writes begins with its `next()`.
    */
-  attach(peerReceived: number): Attachment {
+  attach(peerReceived: number, least: number = this.#least()): Attachment {
     const line: Line = {
       decoder: new FrameDecoder(),
       idle: false,
@@ -322,13 +325,9 @@ export class SessionCore {
     };
     this.#line = line;
     this.#liveness.begin(this.#now());
-    if (!this.#failure) {
-      if (peerReceived < this.#acknowledged || peerReceived > this.#sent) {
-        this.#violated(
-          `it has received up to ${peerReceived}, between ${this.#acknowledged} and ${this.#sent} can be`,
-        );
-      } else this.#store.rewind(peerReceived);
-    }
+    if (peerReceived > this.#sent || peerReceived < least) {
+      this.#violated(`it has received up to ${peerReceived}, between ${least} and ${this.#sent} can be`);
+    } else if (!this.#failure) this.#store.rewind(Math.max(peerReceived, this.#acknowledged));
     this.#arm(this.#due());
     const isCurrent = (): boolean => this.#line === line;
     return {
@@ -396,6 +395,10 @@ export class SessionCore {
       line.ping = true;
       this.#output();
     } else if (decision === "suspect") this.onSuspicion?.();
+  }
+
+  #least(): number {
+    return this.#options.role === "server" ? this.#acknowledged : 0;
   }
 
   #due(): number {
