@@ -136,7 +136,7 @@ export const PIPES_MORE: readonly Sabotage[] = [
   },
   {
     name: "via: one dead address is waited for",
-    file: "pipes/_via.ts",
+    file: "pipes/_race_addresses.ts",
     find: "const DELAY = 250;",
     replace: "const DELAY = 2500;",
     test: ["tests/netns/pipes_dead_address_test.ts"],
