@@ -3,7 +3,7 @@ import { FakeClock } from "../testing/fake_clock.ts";
 import { BasePipe, type PipeOptions } from "./_base_pipe.ts";
 import type { Link } from "./_link.ts";
 import { memoryLinks } from "./_memory_link.ts";
-import { lengthPrefix, lines } from "./framing.ts";
+import { fixed, type Framer, lengthPrefix, lines } from "./framing.ts";
 import type { Packet } from "./pipe.ts";
 import { PipeError } from "./pipe_error.ts";
 
@@ -109,6 +109,44 @@ Deno.test("small messages that wait are joined, framed ones stay apart", async (
   await sending;
   assertEquals(received, expected);
   await Promise.all([a.close(), b.close()]);
+});
+
+Deno.test("both ends count the same messages and the same bytes, those of the application", async () => {
+  const own: Framer = {
+    name: "own",
+    wrap: () => ({ head: new Uint8Array([1]), tail: new Uint8Array([2]) }),
+    decoder: () => ({ push: (chunk) => [chunk], end: () => [] }),
+  };
+  for (const framing of [lengthPrefix(), lines(), fixed(3), own]) {
+    const [a, b] = pair({ framing });
+    for (const message of ["one", "two", "six"]) await a.send(message);
+    await a.flush();
+    assertEquals([a.stats.messagesSent, a.stats.bytesSent], [3, 9], framing.name);
+    if (framing === own) continue;
+    for (let n = 0; n < 3; n++) await b.recv();
+    assertEquals([b.stats.messagesReceived, b.stats.bytesReceived], [3, 9], framing.name);
+    await Promise.all([a.close(), b.close()]);
+  }
+  const [a, b] = pair();
+  await a.send(new Uint8Array(50_000));
+  await a.send("");
+  assertEquals([a.stats.messagesSent, a.stats.bytesSent], [2, 50_000]);
+  await Promise.all([a.close(), b.close()]);
+});
+
+Deno.test("what the system never took is not counted as sent", async () => {
+  const [link, far] = memoryLinks("test");
+  const refused = Promise.withResolvers<void>();
+  const stuck: Link = Object.assign(link, { write: () => refused.promise });
+  const a = new BasePipe(stuck, { framing: lengthPrefix() });
+  await a.send("first");
+  await a.send("second");
+  assertEquals([a.stats.messagesSent, a.stats.bytesSent, a.bufferedAmount], [0, 0, 19]);
+  refused.reject(new Deno.errors.BrokenPipe("nobody is there"));
+  far.abort();
+  await assertRejects(() => a.flush(), PipeError);
+  await assertRejects(() => a.closed, PipeError);
+  assertEquals([a.stats.messagesSent, a.stats.bytesSent, a.bufferedAmount], [0, 0, 0]);
 });
 
 Deno.test("who sends more than fits waits until it was taken, and a sender can give up", async () => {

@@ -115,9 +115,8 @@ class ConnLink implements Link {
     });
   }
 
-  async write(data: Uint8Array): Promise<void> {
-    // The system takes as much as it has room for.
-    for (let at = 0; at < data.length;) at += await this.#conn.write(at === 0 ? data : data.subarray(at));
+  write(data: Uint8Array): Promise<void> {
+    return this.#conn.write(data).then((count) => count < data.length ? this.#rest(data, count) : undefined);
   }
 
   async closeWrite(): Promise<void> {
@@ -144,6 +143,11 @@ class ConnLink implements Link {
   detach(): StreamConn {
     this.#gone = true;
     return this.#conn;
+  }
+
+  /** The system takes as much as it has room for. */
+  async #rest(data: Uint8Array, begun: number): Promise<void> {
+    for (let at = begun; at < data.length;) at += await this.#conn.write(data.subarray(at));
   }
 
   /**

@@ -25,6 +25,10 @@ const QUIET = 8;
 interface Batch {
   readonly bytes: Uint8Array;
   used: number;
+  /** How much of that the application gave, without framing. */
+  content: number;
+  /** How many messages that is. */
+  messages: number;
   /** What has to be given back. */
   readonly pooled: Uint8Array<ArrayBuffer> | undefined;
   /** Whether it is a message that was given as text. */
@@ -62,9 +66,9 @@ export class Outbound {
   #given = 0;
   /** Bytes that were given and not taken by the system. */
   buffered = 0;
-  /** Bytes that the system took. */
+  /** Bytes of the application that the system took. */
   bytes = 0;
-  /** Messages that were given. */
+  /** Messages that the system took. */
   messages = 0;
   /** Messages that the system did not take, without harm to the link. */
   dropped = 0;
@@ -113,10 +117,12 @@ export class Outbound {
       // The caller has its memory back when it was written.
       whole = !text;
     } else if (bytes.length > 0) {
-      this.#join(bytes);
+      this.#join(bytes.length, bytes);
+    } else {
+      // There is nothing to wait for.
+      this.messages++;
     }
-    this.messages++;
-    if (!this.#writing && !this.#paused && this.#queue.length > 0) void this.#write(this.#link);
+    if (!this.#writing && !this.#paused && this.#queue.length > 0) this.#write(this.#link);
     if (whole) return this.#until(this.#given);
     return this.buffered > this.#highWater ? this.#until(this.#given - this.#highWater) : undefined;
   }
@@ -149,7 +155,7 @@ export class Outbound {
       this.buffered -= current.used;
     }
     this.#wake();
-    if (this.#queue.length > 0) void this.#write(link);
+    if (this.#queue.length > 0) this.#write(link);
   }
 
   /** Lets nobody send any more, and nobody wait. */
@@ -174,7 +180,7 @@ export class Outbound {
     const inPlace = this.#inPlace;
     if (!inPlace) {
       const { head, tail } = framer.wrap(bytes);
-      return this.#join(head, bytes, tail);
+      return this.#join(bytes.length, head, bytes, tail);
     }
     const length = bytes.length + inPlace.overhead;
     const open = this.#room(length);
@@ -185,24 +191,29 @@ export class Outbound {
       throw error;
     }
     open.used += length;
+    open.content += bytes.length;
+    open.messages++;
     this.#count(length);
   }
 
-  /** Puts bytes behind what waits already. */
-  #join(...parts: readonly Uint8Array[]): void {
+  /** Puts a message of so many bytes, with what belongs to it, behind what waits already. */
+  #join(content: number, ...parts: readonly Uint8Array[]): void {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const open = this.#room(length);
     for (const part of parts) {
       open.bytes.set(part, open.used);
       open.used += part.length;
     }
+    open.content += content;
+    open.messages++;
     this.#count(length);
   }
 
   #push(bytes: Uint8Array, text: boolean): void {
-    this.#queue.push({ bytes, used: bytes.length, pooled: undefined, text });
+    const { length } = bytes;
+    this.#queue.push({ bytes, used: length, content: length, messages: 1, pooled: undefined, text });
     this.#open = undefined;
-    this.#count(bytes.length);
+    this.#count(length);
   }
 
   /** The last of what waits already, with room for so much more. */
@@ -213,7 +224,7 @@ export class Outbound {
     // Nothing is joined to the first one, which is written at once.
     const spare = this.#writing || this.#paused ? SPARE : 0;
     const bytes = pooled ?? new Uint8Array(Math.max(length, spare));
-    const batch = { bytes, used: 0, pooled, text: false };
+    const batch = { bytes, used: 0, content: 0, messages: 0, pooled, text: false };
     this.#queue.push(batch);
     this.#open = batch;
     return batch;
@@ -232,38 +243,52 @@ export class Outbound {
     this.buffered += length;
   }
 
-  async #write(link: Link): Promise<void> {
-    this.#writing = true;
-    try {
-      while (link === this.#link && !this.#paused) {
-        const batch = this.#queue.shift();
-        if (!batch) break;
-        if (batch === this.#open) this.#open = undefined;
-        const { bytes, used, pooled, text } = this.#current = batch;
-        const taken = await link.write(used === bytes.length ? bytes : bytes.subarray(0, used), text);
-        // Another link has it now, or nobody wants it any more.
-        if (this.#current !== batch) return;
-        this.#current = undefined;
-        if (pooled) joining.giveBack(pooled);
-        this.buffered -= used;
-        if (taken === false) this.dropped++;
-        else this.bytes += used;
-        this.#wake();
-        if (this.#open && this.#queue.length === 1) await this.#quiet();
-      }
-    } catch (error) {
-      if (link === this.#link && !this.#failure && !this.#paused) this.#tell("unwritable", error);
-    } finally {
-      if (link === this.#link) this.#writing = false;
+  /** Writes what waits longest, and what comes after it. No async function, which would cost as much as a small message. */
+  #write(link: Link): void {
+    if (link !== this.#link) return;
+    const batch = this.#paused ? undefined : this.#queue.shift();
+    this.#writing = batch !== undefined;
+    if (!batch) return;
+    if (batch === this.#open) this.#open = undefined;
+    this.#current = batch;
+    const { bytes, used, text } = batch;
+    link.write(used === bytes.length ? bytes : bytes.subarray(0, used), text).then(
+      (taken) => this.#written(link, batch, taken),
+      (error) => this.#unwritable(link, error),
+    );
+  }
+
+  #written(link: Link, batch: Batch, taken: void | false): void {
+    // Another link has it now, or nobody wants it any more.
+    if (this.#current !== batch) return this.#stopped(link);
+    this.#current = undefined;
+    if (batch.pooled) joining.giveBack(batch.pooled);
+    this.buffered -= batch.used;
+    if (taken === false) this.dropped += batch.messages;
+    else {
+      this.bytes += batch.content;
+      this.messages += batch.messages;
     }
+    this.#wake();
+    if (this.#open && this.#queue.length === 1) void this.#quiet().then(() => this.#write(link));
+    else this.#write(link);
+  }
+
+  #unwritable(link: Link, error: unknown): void {
+    if (link === this.#link && !this.#failure && !this.#paused) this.#tell("unwritable", error);
+    this.#stopped(link);
+  }
+
+  #stopped(link: Link): void {
+    if (link === this.#link) this.#writing = false;
   }
 
   /** Waits as long as messages keep coming that can be written together. */
   async #quiet(): Promise<void> {
     for (let left = QUIET; left > 0 && this.#queue.length === 1 && this.#waiters.length === 0; left--) {
-      const { messages } = this;
+      const given = this.#given;
       await null;
-      if (messages !== this.messages) left = QUIET;
+      if (given !== this.#given) left = QUIET;
     }
   }
 
