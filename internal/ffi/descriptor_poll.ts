@@ -26,6 +26,8 @@ let loop: Promise<void> | undefined;
 /** Where a byte ends the wait under way: the one end is polled, the other one written to. */
 let bell: { readonly calls: SocketCalls; readonly heard: number; readonly rung: number } | undefined;
 let rung = false;
+/** Settled when the wait under way is over. */
+let round: PromiseWithResolvers<void> = Promise.withResolvers();
 
 /**
  * Calls back once when a descriptor is ready, or has failed.
@@ -49,9 +51,13 @@ export function whenReady(fd: number, events: number, ready: (events: number) =>
   };
 }
 
-/** Resolves when nothing is waited for any more and the thread is free; what was waited for is to be disposed of before. */
+/**
+ * Resolves when what was disposed of is not polled any more, and the thread is free if nothing else is waited for.
+ */
 export async function pollEnded(): Promise<void> {
-  await loop;
+  if (waiting.size === 0) return await loop;
+  ring();
+  await round.promise;
 }
 
 function start(): void {
@@ -99,8 +105,10 @@ async function run(): Promise<void> {
         view.setInt32((index + 1) * 8 + 4, events, true);
       });
       rung = false;
+      round = Promise.withResolvers();
       await calls.call.poll(new Uint8Array(polled), BigInt(entries.length + 1), -1);
       if (view.getInt16(6, true) !== 0) calls.call.recv(heard, drop, 64n, MSG_DONTWAIT);
+      round.resolve();
       // What is waited for anew from here on is in the next round anyway.
       rung = true;
       entries.forEach((entry, index) => {

@@ -26,6 +26,8 @@ export interface StreamHandle {
   open(fd: number): number;
   close(): void;
   fdForIpc(): number;
+  reading?: boolean;
+  readStop?(): number;
   openFromRid?(rid: number): number;
   takeStream?(): number;
   getpeername?(into: { address?: string; port?: number }): number;

@@ -1,6 +1,7 @@
 /** What went wrong with a socket on its way to another process. */
 
 import { HoldfastError } from "../../internal/errors.ts";
+import type { Detached } from "../pipe.ts";
 
 /**
  * What it was: the thing is no socket of a `kind` that can be handed over; its `descriptor` was not found; it could not be
@@ -26,6 +27,8 @@ export class PushError extends HoldfastError {
   override name = "PushError";
   /** Which of them. */
   declare readonly code: PushErrorCode;
+  /** What is left of a pipe that was to be pushed: its connection, and what was read from it. The caller owns it. */
+  readonly left: Detached | null;
 
   /**
    * Makes an error.
@@ -39,9 +42,22 @@ export class PushError extends HoldfastError {
       readonly code: PushErrorCode;
       readonly operation: string;
       readonly cause?: unknown;
-      readonly hint?: string;
+      readonly hint?: string | undefined;
+      readonly left?: Detached | null;
     },
   ) {
-    super(message, options);
+    const { hint, ...rest } = options;
+    super(message, hint === undefined ? rest : { ...rest, hint });
+    this.left = options.left ?? null;
+  }
+
+  /**
+   * The same error with what is left of a pipe.
+   *
+   * @param left That.
+   */
+  with(left: Detached): PushError {
+    const { message, code, operation, cause, hint } = this;
+    return new PushError(message, { code, operation, cause, hint, left });
   }
 }

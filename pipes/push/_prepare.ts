@@ -1,0 +1,100 @@
+/** What is to be done with a socket before it can be handed over. */
+
+import type { Socket } from "node:net";
+import type { Detached, TcpPipe, UnixPipe } from "../pipe.ts";
+import type { AdoptedKind } from "./_adopt.ts";
+import { findDescriptor } from "./_descriptor.ts";
+import { detach, detachWay } from "./_detach.ts";
+import { handleOf, mayUse } from "./_internals.ts";
+import { type BareSocket, describe } from "./_pushable.ts";
+import { PushError } from "./push_error.ts";
+
+/** A socket that nobody here reads from. */
+export interface Prepared {
+  /** Another descriptor of it; whoever asked owns it. */
+  readonly descriptor: number;
+  /** What it is. */
+  readonly kind: AdoptedKind;
+  /** What was read from it already. */
+  readonly prefix: Uint8Array;
+  /** Lets go of it without a word to the other end; the other descriptor must be open still. */
+  letGo(): void;
+  /** Puts back what was taken out of it; returns what is left of a pipe. */
+  giveBack(): Detached | null;
+}
+
+/**
+ * Finds the descriptor, and collects what was read ahead. A pipe is over by that.
+ *
+ * @param given A pipe, what is left of one, or a socket.
+ * @param options What was read before, and whether the socket is to stay.
+ * @throws {PushError} Where it cannot be handed over; nothing is lost then, of a pipe the error has what is left.
+ * @throws {TypeError} Where something is under way on it.
+ */
+export async function prepare(
+  given: TcpPipe | UnixPipe | Detached | BareSocket,
+  { prefix = new Uint8Array(0), keep }: { readonly prefix?: Uint8Array | undefined; readonly keep: boolean },
+): Promise<Prepared> {
+  const detached = isPipe(given) ? await given.detach() : isDetached(given) ? given : null;
+  const socket = (detached ? detached.connection : given) as BareSocket;
+  try {
+    const described = describe(socket);
+    const way = keep ? null : await detachWay(described);
+    const { fd } = await findDescriptor(described);
+    let ahead: Uint8Array = new Uint8Array(0);
+    if (described.what === "node-socket") ahead = takeAhead(described.socket);
+    return {
+      descriptor: fd,
+      kind: described.kind,
+      prefix: joined([prefix, detached?.unread ?? new Uint8Array(0), ahead]),
+      letGo: () => detach(described, fd, way),
+      giveBack() {
+        if (described.what === "node-socket" && ahead.length > 0) described.socket.unshift(ahead);
+        return detached;
+      },
+    };
+  } catch (error) {
+    if (detached && error instanceof PushError) throw error.with(detached);
+    throw error;
+  }
+}
+
+/** Stops a socket of Node's part, and takes what it has read ahead. */
+function takeAhead(socket: Socket): Uint8Array {
+  if (socket.destroyed) throw new TypeError("Cannot push: the socket is destroyed");
+  if (socket.writableLength > 0) throw new TypeError("Cannot push: something is still to be written");
+  socket.pause();
+  const handle = mayUse("handle") ? handleOf(socket) : undefined;
+  if (handle?.readStop) {
+    handle.readStop();
+    handle.reading = false;
+  } else if (socket.bytesRead > 0 || !socket.isPaused()) {
+    throw new PushError("Cannot push: this runtime cannot stop a socket that reads", {
+      code: "detach",
+      operation: "push a socket",
+      hint: "Accept it with pauseOnConnect: true, and push it before anything is read",
+    });
+  }
+  const ahead: Uint8Array | null = socket.read();
+  return ahead ? new Uint8Array(ahead) : new Uint8Array(0);
+}
+
+function isPipe(given: object): given is TcpPipe | UnixPipe {
+  return typeof (given as { readonly detach?: unknown }).detach === "function" && "transport" in given;
+}
+
+function isDetached(given: object): given is Detached {
+  return "connection" in given && "unread" in given;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const some = parts.filter(({ length }) => length > 0);
+  if (some.length < 2) return some[0] ?? new Uint8Array(0);
+  const bytes = new Uint8Array(some.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of some) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
