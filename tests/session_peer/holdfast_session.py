@@ -123,7 +123,8 @@ def seal_keys(client_preface, ec, server_preface, es, exchanged, shared_key=b"")
     """(kclient, kserver, binding)."""
     h = hashlib.sha256(b"holdfast seal 1" + client_preface + ec + server_preface + es).digest()
     root = hkdf_extract(h, exchanged + shared_key)
-    return tuple(hkdf_expand_32(root, b"holdfast seal 1 " + name) for name in (b"client key", b"server key", b"binding"))
+    names = b"client key", b"server key", b"binding"
+    return tuple(hkdf_expand_32(root, b"holdfast seal 1 " + name) for name in names)
 
 
 class SealWriter:

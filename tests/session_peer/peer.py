@@ -295,7 +295,7 @@ class Peer:
         if now - max(link.heard, link.pinged) >= session.keepalive:
             link.pinged = now
             session.ping(int(now * 1000))
-        if now - link.heard >= session.keepalive + 2:
+        if now - link.heard >= session.keepalive + self.args.patience / 1000:
             self.drop(link, "silence", reset=True)
 
     def finish(self, session):
@@ -407,10 +407,11 @@ def parse(argv=None):
     parser.add_argument("--send", type=int, default=0, metavar="N", help="send N bytes, see pattern(), and FIN")
     parser.add_argument("--keep-open", action="store_true", help="no FIN until told so")
     parser.add_argument("--pause-at", type=int, metavar="N", help="consume N bytes, then wait for \"continue\"")
-    parser.add_argument("--cut", default="", metavar="K,...", help="reset the 1st, 2nd ... carrier after K bytes, both ways")
+    parser.add_argument("--cut", default="", metavar="K,...", help="reset the 1st, 2nd ... carrier after K bytes")
     parser.add_argument("--window", type=int, default=4 * 1024 * 1024, help="bytes")
     parser.add_argument("--expiry", type=int, default=60_000, help="milliseconds")
     parser.add_argument("--keepalive", type=int, default=0, help="milliseconds")
+    parser.add_argument("--patience", type=int, default=2000, help="milliseconds that a PING may wait for any answer")
     parser.add_argument("--greeting", default="")
     parser.add_argument("--sealed", action="store_true")
     parser.add_argument("--shared-key", metavar="HEX", help="32 bytes")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -210,6 +211,33 @@ class PeerTest(unittest.TestCase):
                 mine, _ = client.until("end")
             theirs, _ = server.until("end")
         self.whole(mine, theirs, 1900000, 1900000)
+
+    def test_a_server_that_is_silent_is_left_for_a_new_carrier(self):
+        with Program("--listen", "127.0.0.1:0", "--echo") as server:
+            address = server.until("listening")[0]["address"]
+            with Program("--connect", address, "--send", 5000, "--keep-open", "--keepalive", 50,
+                         "--patience", 200) as client:
+                client.until("carrier")
+                server.until("carrier")
+                server.process.send_signal(signal.SIGSTOP)
+                try:
+                    self.assertEqual(client.until("lost")[0]["reason"], "silence")
+                finally:
+                    server.process.send_signal(signal.SIGCONT)
+                client.until("carrier")
+                client.tell(do="finish")
+                mine, _ = client.until("end")
+            theirs, _ = server.until("end")
+        self.whole(mine, theirs, 5000, 5000)
+        self.assertGreater(mine["resumes"], 0)
+
+    def test_a_client_that_is_not_let_in_is_told(self):
+        client_args, server_args = KINDS["sealed by key pairs"]
+        with Program("--listen", "127.0.0.1:0", *server_args) as server:
+            address = server.until("listening")[0]["address"]
+            with Program("--connect", address, *client_args[:3]) as client:
+                self.assertEqual(client.until("refused")[0]["code"], hs.NOT_ALLOWED)
+        self.assertEqual(client.code, 1)
 
     def test_an_abort_ends_both(self):
         with Program("--listen", "127.0.0.1:0", "--echo") as server:

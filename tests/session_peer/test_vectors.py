@@ -32,7 +32,7 @@ def make_end(kind, told):
                    "private_key": unhex(seal.get(mine + "Seed"))}
         options.update({"pinned": key} if kind is End else {"allowed": [key] if key else []})
     return kind(window=terms["window"], expiry=terms["expiry"], keepalive=terms["keepalive"],
-                greeting=unhex(told["greeting"]) or b"", random=lambda what, size: unhex(told["random"][what]), **options)
+                greeting=unhex(told["greeting"]) or b"", random=lambda what, _: unhex(told["random"][what]), **options)
 
 
 def make_session(vector, received, epoch):
