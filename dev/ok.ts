@@ -50,6 +50,7 @@ const FUZZED: Readonly<Record<string, readonly string[]>> = {
     "recover/_answers.ts",
     "recover/_hostile.ts",
   ],
+  "tests/proxy_fuzz_test.ts": ["pipes/_proxy_connect.ts", "pipes/_proxy_socks5.ts"],
   "tests/peek_fuzz_test.ts": [
     "pipes/push/peek_route.ts",
     "pipes/push/_peek_tls.ts",
