@@ -3,11 +3,15 @@
 import { lengthPrefix } from "../pipes/framing.ts";
 import { listen } from "../pipes/listen.ts";
 import type { Pipe } from "../pipes/pipe.ts";
+import { wsLibrary } from "../pipes/_ws_library.ts";
 
 /** What the other end is to be. */
 export interface Far {
-  /** By the runtime alone, with its reads or its streams; a pipe with its streams; a pipe with messages. */
-  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages";
+  /**
+   * By the runtime alone, with its reads or its streams; a pipe with its streams; a pipe with messages; a WebSocket by the
+   * library alone, or as a pipe.
+   */
+  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages" | "raw-ws" | "pipe-ws";
   /** After how many bytes (of messages: without their framing) it sends one byte back; 0 to echo instead. */
   readonly total: number;
   /** The certificate, where it is to speak TLS by the runtime's own. */
@@ -51,6 +55,53 @@ function serveRaw({ kind, total, tls }: Far): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
+/** By the library alone, which gives what comes as soon as it is there. */
+async function serveRawWs({ total }: Far): Promise<number> {
+  const { WebSocketServer } = await wsLibrary();
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
+  const one = new Uint8Array(1);
+  server.on("connection", (socket) => {
+    let count = 0;
+    socket.on("message", (data: Uint8Array) => {
+      if (total === 0) return socket.send(data);
+      count += data.length;
+      if (count < total) return;
+      count -= total;
+      socket.send(one);
+    });
+    socket.on("close", () => server.close());
+  });
+  await new Promise((resolve) => server.on("listening", resolve));
+  return (server.address() as Deno.NetAddr).port;
+}
+
+async function serveWsPipe({ total }: Far): Promise<number> {
+  const { listen } = await import("../pipes/ws.ts");
+  const server = await listen("ws://127.0.0.1:0");
+  (async () => {
+    for await (const pipe of server) {
+      await takeMessages(pipe as Pipe, total);
+      break;
+    }
+    await server.close();
+  })().catch(() => {});
+  return server.addresses[0]?.port ?? 0;
+}
+
+/** Takes in messages one by one. */
+async function takeMessages(pipe: Pipe, total: number): Promise<void> {
+  const one = new Uint8Array(1);
+  let count = 0;
+  for (let data = await pipe.recv(); data !== null; data = await pipe.recv()) {
+    if (total === 0) await pipe.send(data);
+    else if ((count += data.length) >= total) {
+      count -= total;
+      await pipe.send(one);
+    }
+  }
+  await pipe.close();
+}
+
 async function servePipe({ kind, total, tls }: Far): Promise<number> {
   const options = kind === "pipe-messages" ? { framing: lengthPrefix() } : {};
   const server = tls
@@ -60,15 +111,7 @@ async function servePipe({ kind, total, tls }: Far): Promise<number> {
   const one = new Uint8Array(1);
   const serve = async (pipe: Pipe): Promise<void> => {
     if (kind === "pipe-streams") return await sink(pipe.readable, total, () => pipe.send(one));
-    let count = 0;
-    for (let data = await pipe.recv(); data !== null; data = await pipe.recv()) {
-      if (total === 0) await pipe.send(data);
-      else if ((count += data.length) >= total) {
-        count -= total;
-        await pipe.send(one);
-      }
-    }
-    await pipe.close();
+    await takeMessages(pipe, total);
   };
   (async () => {
     for await (const pipe of server) {
@@ -80,8 +123,13 @@ async function servePipe({ kind, total, tls }: Far): Promise<number> {
   return port;
 }
 
+function serve(far: Far): number | Promise<number> {
+  if (far.kind === "raw-ws") return serveRawWs(far);
+  if (far.kind === "pipe-ws") return serveWsPipe(far);
+  return far.kind.startsWith("raw") ? serveRaw(far) : servePipe(far);
+}
+
 self.addEventListener("message", async (event) => {
-  const far = (event as MessageEvent<Far>).data;
-  const port = far.kind.startsWith("raw") ? serveRaw(far) : await servePipe(far);
+  const port = await serve((event as MessageEvent<Far>).data);
   (self as unknown as Worker).postMessage(port);
 });

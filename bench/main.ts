@@ -24,6 +24,7 @@ const GROUPS = [
   "wake",
   "dial",
   "pipes",
+  "pipes-ws",
   "relay",
 ] as const;
 
@@ -33,6 +34,7 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "policies") return await (await import("./recover_overhead.ts")).overhead(quick ? 30 : 300);
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
+  if (group === "pipes-ws") return await (await import("./pipes_ws.ts")).pipesWs(quick ? 10 : 60);
   if (group === "pipes") {
     return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, 9000);
   }

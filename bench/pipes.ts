@@ -1,41 +1,12 @@
 /** What a pipe costs beside the bare connection: throughput, round trips, TLS, memory. The other end has a thread of its own. */
 
-import { cpuUsage } from "node:process";
 import { connect } from "../pipes/connect.ts";
 import { lengthPrefix } from "../pipes/framing.ts";
 import { listen } from "../pipes/listen.ts";
 import type { Pipe } from "../pipes/pipe.ts";
-import type { Far } from "./_pipes_far.ts";
+import { type Carrier, FarSide, figureOf, interleaved, type MakeCarrier } from "./_pipes_compare.ts";
 import { makeTestAuthority } from "../testing/certificates.ts";
 import { type Figure, figure, median, percentile } from "./_figure.ts";
-
-const MIB = 1024 * 1024;
-
-/** The other end's thread. */
-class FarSide implements Disposable {
-  readonly #worker = new Worker(new URL("_pipes_far.ts", import.meta.url).href, { type: "module" });
-
-  /** Starts one end there, and tells its port. */
-  start(far: Far): Promise<number> {
-    return new Promise((resolve) => {
-      this.#worker.addEventListener("message", ({ data }) => resolve(data), { once: true });
-      this.#worker.postMessage(far);
-    });
-  }
-
-  [Symbol.dispose](): void {
-    this.#worker.terminate();
-  }
-}
-
-/** Something that carries bytes one way. */
-interface Carrier extends AsyncDisposable {
-  /** Sends so many writes of a size, and resolves when all of it has arrived at the other end. */
-  carry(size: number, writes: number): Promise<void>;
-}
-
-/** Makes a carrier whose other end says when so many bytes have come. */
-type MakeCarrier = (far: FarSide, total: number) => Promise<Carrier>;
 
 async function rawConnection(port: number): Promise<Deno.TcpConn> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -113,80 +84,6 @@ const pipeMessages: MakeCarrier = async (far, total) => {
     [Symbol.asyncDispose]: () => pipe.close(),
   };
 };
-
-/** A variant, and what its runs took: in milliseconds, and of the processors. */
-interface Run {
-  readonly carrier: Carrier;
-  readonly times: number[];
-  readonly works: number[];
-}
-
-/** What a variant takes beside bare connections, of which there are two, in the same round; the median of all rounds. */
-interface Comparison {
-  /** How much longer. */
-  readonly time: number;
-  /** How much more of the processors, at both ends together; other programs do not matter for that. */
-  readonly work: number;
-  /** Its throughput in MiB a second. */
-  readonly speed: number;
-}
-
-/**
- * Runs variants by turns, in any order, and compares within the rounds: with a bare connection and its twin, and these two with
- * each other.
- */
-async function interleaved<K extends string>(
-  raw: MakeCarrier,
-  others: Readonly<Record<K, MakeCarrier>>,
-  size: number,
-  rounds: number,
-): Promise<Readonly<Record<K | "control", Comparison>>> {
-  const writes = Math.max(16, Math.round((size >= 16 * 1024 ? 48 * MIB : 4 * MIB) / size));
-  using far = new FarSide();
-  await using stack = new AsyncDisposableStack();
-  const runs: Run[] = [];
-  for (const make of [raw, raw, ...Object.values<MakeCarrier>(others)]) {
-    runs.push({ carrier: stack.use(await make(far, size * writes)), times: [], works: [] });
-  }
-  // The first rounds warm the compiler up.
-  for (let n = -5; n < rounds; n++) {
-    // What one leaves behind, the next one clears away: nobody may always come after the same.
-    for (const { carrier, times, works } of shuffled(runs)) {
-      const before = cpuUsage();
-      const start = performance.now();
-      await carrier.carry(size, writes);
-      const time = performance.now() - start;
-      const { user, system } = cpuUsage(before);
-      if (n < 0) continue;
-      times.push(time);
-      works.push(user + system);
-    }
-  }
-  const [first, control, ...compared] = runs;
-  if (!first || !control) throw new Error("Cannot measure: nothing to compare with");
-  const compare = ({ times, works }: Run, bare: readonly Run[]): Comparison => ({
-    time: beside(times, bare.map((run) => run.times)),
-    work: beside(works, bare.map((run) => run.works)),
-    speed: size * writes / MIB / (median(times) / 1000),
-  });
-  const names = Object.keys(others);
-  return Object.fromEntries([
-    ["control", compare(control, [first])],
-    ...compared.map((run, n) => [names[n], compare(run, [first, control])]),
-  ]);
-}
-
-/** How many times as much something is as others are, one round with another. */
-function beside(all: readonly number[], others: readonly (readonly number[])[]): number {
-  return median(all.map((value, n) => {
-    const sum = others.reduce((sum, other) => sum + (other[n] ?? NaN), 0);
-    return value / (sum / others.length);
-  }));
-}
-
-function shuffled<T>(all: readonly T[]): readonly T[] {
-  return all.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ one }) => one);
-}
 
 /** Round trips of 64 bytes, in microseconds. */
 async function pingPong(rounds: number): Promise<readonly Figure[]> {
@@ -326,17 +223,4 @@ export async function pipes(rounds: number, connections: number): Promise<Figure
     await idle(connections),
   );
   return figures;
-}
-
-/** A figure of how long it takes beside a bare connection. */
-function figureOf(
-  name: string,
-  { time, work, speed }: Comparison,
-  target: number | null,
-  rounds: number,
-): Figure {
-  const note = `${speed.toFixed(0)} MiB/s beside ${(speed * time).toFixed(0)}, processors ${
-    work.toFixed(3)
-  } x`;
-  return figure(name, time, "x", target, rounds, note);
 }
