@@ -5,6 +5,13 @@ import { listen } from "../pipes/listen.ts";
 import type { Pipe } from "../pipes/pipe.ts";
 import { wsLibrary } from "../pipes/_ws_library.ts";
 
+/** What is used of a WebSocket of the library. */
+interface WebSocket {
+  on(type: "message", handler: (data: Uint8Array) => void): void;
+  on(type: "close", handler: () => void): void;
+  send(data: Uint8Array): void;
+}
+
 /** What the other end is to be. */
 export interface Far {
   /**
@@ -60,7 +67,7 @@ async function serveRawWs({ total }: Far): Promise<number> {
   const { WebSocketServer } = await wsLibrary();
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
   const one = new Uint8Array(1);
-  server.on("connection", (socket) => {
+  server.on("connection", (socket: WebSocket) => {
     let count = 0;
     socket.on("message", (data: Uint8Array) => {
       if (total === 0) return socket.send(data);
