@@ -192,13 +192,14 @@ class Direction {
     const end = record.length - TAG;
     decipher.setAAD(record.subarray(0, HEAD), { plaintextLength: end - HEAD });
     decipher.setAuthTag(record.subarray(end));
-    const plain = decipher.update(record.subarray(HEAD, end));
+    const { buffer, byteOffset, byteLength } = decipher.update(record.subarray(HEAD, end));
     try {
       decipher.final();
     } catch {
       throw new SealError("Cannot open a record: it is not what the other end sealed");
     }
-    return plain;
+    // Not the Buffer itself, whose slice() shares memory.
+    return new Uint8Array(buffer, byteOffset, byteLength);
   }
 
   /** The next nonce; the counter goes up whatever becomes of the record. */

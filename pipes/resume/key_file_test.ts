@@ -79,7 +79,7 @@ Deno.test("what is no key file is refused, and the message shows nothing of it",
   await assertRejects(
     () => writeKeyFile(`${at.path}/no/key`, makeSharedKey()),
     HoldfastError,
-    "no such file",
+    "there is no such folder",
   );
   await Deno.writeTextFile(path, "hunter2\n", { mode: 0o600 });
   const error = await assertRejects(() => readKeyFile(path), HoldfastError);
