@@ -5,14 +5,14 @@ import type { EventOf } from "../internal/events.ts";
 import { type AcceptLoop, acceptLoop, type DrainOptions } from "../recover/accept_loop.ts";
 import { Listeners } from "../recover/_listeners.ts";
 import { timeout } from "../recover/timeout.ts";
-import { formatPipeAddress, type PipeAddress, type PipeUrl } from "./address.ts";
+import { formatPipeAddress, type PipeAddress, type PipeUrl, type Transport } from "./address.ts";
 import type { BasePipe } from "./_base_pipe.ts";
 import { Bindings } from "./_bindings.ts";
 import { failedError } from "./_failed.ts";
 import type { Link } from "./_link.ts";
 import type { ListenOptions } from "./listen.ts";
 import { makePipe } from "./_make_pipe.ts";
-import type { Pipe } from "./pipe.ts";
+import type { PipeBase } from "./pipe.ts";
 import type { PipeServer, PipeServerEvent, PipeServerReport } from "./server.ts";
 import { transportOf } from "./_transports.ts";
 
@@ -50,7 +50,7 @@ class Arrival {
 }
 
 /** The server itself. */
-export class PipeListener<P extends Pipe> implements PipeServer<P> {
+export class PipeListener<P extends PipeBase<Transport, PipeAddress>> implements PipeServer<P> {
   readonly #place: PipeUrl;
   readonly #options: ListenOptions;
   readonly #clock: Clock;
@@ -109,7 +109,10 @@ export class PipeListener<P extends Pipe> implements PipeServer<P> {
    * @param place Where.
    * @param options How.
    */
-  static async start<P extends Pipe>(place: PipeUrl, options: ListenOptions): Promise<PipeListener<P>> {
+  static async start<P extends PipeBase<Transport, PipeAddress>>(
+    place: PipeUrl,
+    options: ListenOptions,
+  ): Promise<PipeListener<P>> {
     const server = new PipeListener<P>(place, options);
     try {
       await server.#bindings.start();

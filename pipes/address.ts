@@ -117,6 +117,13 @@ export function parsePipeUrl(url: string | URL, use: "connect" | "listen" = "con
   return { transport: withHost, hostname, port: Number(port), path };
 }
 
+/** Splits the `resume+` off that asks for a session. */
+export function splitResume(url: string | URL): { readonly prefix: boolean; readonly rest: string } {
+  const text = String(url);
+  const prefix = /^resume\+/i.test(text);
+  return { prefix, rest: prefix ? text.slice("resume+".length) : text };
+}
+
 /** Writes an end as a URL, as messages and logs want it. */
 export function formatPipeAddress(address: PipeAddress): string {
   if (address.transport === "unix") return `unix:${address.path}`;

@@ -7,7 +7,7 @@ import type { DialResolver } from "../recover/dial.ts";
 import type { Policy } from "../recover/policy.ts";
 import { retry } from "../recover/retry.ts";
 import { TimeoutError } from "../recover/timeout.ts";
-import { parsePipeUrl, type PipeUrl } from "./address.ts";
+import { parsePipeUrl, type PipeUrl, splitResume } from "./address.ts";
 import type { PipeOptions } from "./_base_pipe.ts";
 import { failedError } from "./_failed.ts";
 import type { Dialer, Link } from "./_link.ts";
@@ -18,6 +18,7 @@ import { proxyFor } from "./_proxy_address.ts";
 import { transportOf } from "./_transports.ts";
 import type { PipeTransport } from "./_transport.ts";
 import type { PipeOf } from "./pipe.ts";
+import type { ResumeMode, SessionOptions } from "./resume/session_options.ts";
 import type { UdpConnectOptions } from "./udp_options.ts";
 
 /** What is asked of the other end in TLS. Its certificate is always checked. */
@@ -113,6 +114,14 @@ export interface ConnectOptions extends PipeOptions, ReconnectOptions {
   readonly exec?: readonly string[];
   /** What `udp:` can be told besides. */
   readonly udp?: UdpConnectOptions;
+  /** What sessions are told, which are opened by URLs that begin with `resume+`. */
+  readonly session?: SessionOptions;
+  /**
+   * Whether there must be a session, where the URL begins with `resume+`.
+   *
+   * @default {"require"}
+   */
+  readonly resume?: ResumeMode;
   /** Further ways to carry pipes. They come before the built-in ones. */
   readonly transports?: readonly PipeTransport[];
 }
@@ -166,11 +175,17 @@ export async function connect<U extends string | URL>(
   url: U,
   options: ConnectOptions = {},
 ): Promise<PipeOf<U>> {
-  const place = placeOf(url, options);
+  const { prefix, rest } = splitResume(url);
+  const place = placeOf(rest, options);
   const { timeout = 30_000, clock = systemClock, signal, network } = options;
   if (!(timeout > 0)) throw new RangeError(`Cannot connect: timeout must be above 0, got ${timeout}`);
   signal?.throwIfAborted();
   checkNetworkOptions(options);
+  if (prefix && options.resume !== "off") {
+    // Only who has sessions loads them.
+    const { connectSession } = await import("./resume/_connect.ts");
+    return await connectSession(place, options) as unknown as PipeOf<U>;
+  }
   const patient = dialerOf(place, options);
   // After a loss the pipe's own patience counts.
   const once = dialerOf(place, { ...options, retry: false });

@@ -12,7 +12,7 @@ import type {
   UnixAddress,
 } from "./address.ts";
 import type { PipeError } from "./pipe_error.ts";
-import type { PipeSessionEvent } from "./resume/session.ts";
+import type { PipeSessionEvent, SessionPipe } from "./resume/session.ts";
 
 /** What can be sent: bytes as they are, text as UTF-8. */
 export type PipeData = Uint8Array | string;
@@ -282,7 +282,8 @@ export interface ExecPipe extends PipeBase<"exec", ExecAddress> {}
 export type Pipe = TcpPipe | TlsPipe | UdpPipe | UnixPipe | WebSocketPipe | MemoryPipe | ExecPipe;
 
 /** The kind of pipe that a URL gives. */
-export type PipeOf<U extends string | URL> = U extends `tcp:${string}` ? TcpPipe
+export type PipeOf<U extends string | URL> = U extends `resume+${string}` ? SessionPipe
+  : U extends `tcp:${string}` ? TcpPipe
   : U extends `tls:${string}` ? TlsPipe
   : U extends `udp:${string}` ? UdpPipe
   : U extends `unix:${string}` ? UnixPipe

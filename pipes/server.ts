@@ -2,8 +2,8 @@
 
 import type { EventOf } from "../internal/events.ts";
 import type { DrainOptions } from "../recover/accept_loop.ts";
-import type { PipeAddress } from "./address.ts";
-import type { Pipe } from "./pipe.ts";
+import type { PipeAddress, Transport } from "./address.ts";
+import type { Pipe, PipeBase } from "./pipe.ts";
 
 /** How one of a server's addresses is served. */
 export interface PipeServerReport {
@@ -60,7 +60,8 @@ export type PipeServerEvent =
  * Iterate it to get them; there is one reader at a time. A few connections are accepted ahead of who asks for them, the others
  * wait in the system's queue. A pipe that was handed out belongs to whoever got it, and outlives the server.
  */
-export interface PipeServer<P extends Pipe = Pipe> extends AsyncIterable<P>, AsyncDisposable {
+export interface PipeServer<P extends PipeBase<Transport, PipeAddress> = Pipe>
+  extends AsyncIterable<P>, AsyncDisposable {
   /** Where it listens now. */
   readonly addresses: readonly P["localAddress"][];
   /** The first of them as a URL to connect to. */

@@ -127,6 +127,11 @@ export class Session {
     return this.#state === "closed" || this.#state === "lost";
   }
 
+  /** Whether it has a carrier, be it one that does not stand yet. */
+  get carried(): boolean {
+    return this.#carrier !== undefined;
+  }
+
   /** What it was lost by. */
   get error(): SessionLost | undefined {
     return this.#error;
