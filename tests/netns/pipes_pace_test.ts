@@ -22,14 +22,26 @@ interface Told {
   readonly took: number;
 }
 
-/** Gives the interface address after address, and listens to what the pipe tells. */
-async function observe(pipe: Pipe, kernel: Kernel, index: number, count: number, gap: number): Promise<Told> {
+/** What is done to the interface. */
+interface Changes {
+  /** How many addresses it gets, one after the other. */
+  readonly count: number;
+  /** For how long nothing is done in between, in milliseconds. */
+  readonly gap: number;
+  /** Whether each waits until the one before was told. */
+  readonly alone: boolean;
+}
+
+/** Gives the interface addresses, and listens to what the pipe tells. */
+async function observe(pipe: Pipe, kernel: Kernel, index: number, changes: Changes): Promise<Told> {
+  const { count, gap, alone } = changes;
   const made = new Map<string, number>();
   const delays: number[] = [];
   const done = Promise.withResolvers<void>();
+  let told = Promise.withResolvers<void>();
   let readings = 0;
   let turn: ReturnType<typeof setTimeout> | undefined;
-  using _told = pipe.on("addresschange", ({ address }) => {
+  using _events = pipe.on("addresschange", ({ address }) => {
     const at = made.get(address);
     if (at === undefined) return;
     delays.push(performance.now() - at);
@@ -38,13 +50,16 @@ async function observe(pipe: Pipe, kernel: Kernel, index: number, count: number,
       readings++;
       turn = setTimeout(() => turn = undefined, 0);
     }
+    told.resolve();
     if (delays.length === count) done.resolve();
   });
   const began = performance.now();
   const address = (n: number): string => `10.9.${100 + (n >> 7)}.${(n & 0x7f) + 1}`;
   for (let n = 0; n < count; n++) {
+    told = Promise.withResolvers();
     made.set(address(n), performance.now());
     kernel.address("add", index, address(n), 32);
+    if (alone) await told.promise;
     await new Promise((resolve) => setTimeout(resolve, gap));
   }
   await done.promise;
@@ -70,17 +85,16 @@ provoke(
     const calm = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
     for (const gap of [120, 30]) {
       await calm();
-      const told = await observe(pipe, kernel, index, scale(25, 400), gap);
+      const told = await observe(pipe, kernel, index, { count: scale(25, 400), gap, alone: true });
       console.log(`changes ${gap} ms apart: ${shown(told)}`);
       // Nothing is put together with anything.
       assertEquals(told.readings, told.delays.length);
     }
     for (const [gap, count] of [[5, scale(100, 1000)], [1, scale(400, 2000)]] as const) {
       await calm();
-      const told = await observe(pipe, kernel, index, count, gap);
-      console.log(
-        `changes ${gap} ms apart: ${shown(told)}, ${told.readings} readings in ${Math.round(told.took)} ms`,
-      );
+      const told = await observe(pipe, kernel, index, { count, gap, alone: false });
+      const took = Math.round(told.took);
+      console.log(`changes ${gap} ms apart: ${shown(told)}, ${told.readings} readings in ${took} ms`);
       assertEquals(told.delays.length, count);
       assert(told.readings <= CLOSE + 1 + told.took / EVEN, `${told.readings} readings in ${told.took} ms`);
     }
