@@ -47,7 +47,9 @@ class Program:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
+        if error:
+            self.process.kill()
         self.process.stdin.close()
         self.code = self.process.wait()
         self.limit.cancel()
@@ -218,7 +220,11 @@ class PeerTest(unittest.TestCase):
             with Program("--connect", address, "--send", 5000, "--keep-open", "--keepalive", 50,
                          "--patience", 200) as client:
                 client.until("carrier")
-                server.until("carrier")
+                # The handshake is over on both ends when the echo is back.
+                came = 0
+                while came < 5000:
+                    client.tell(do="report")
+                    came = client.until("report")[0]["received"]
                 server.process.send_signal(signal.SIGSTOP)
                 try:
                     self.assertEqual(client.until("lost")[0]["reason"], "silence")
