@@ -89,6 +89,7 @@ export class SealedCodec {
    * @param bytes What came from the carrier. It must stay as it is until `next` gave `null`.
    */
   push(bytes: Uint8Array): void {
+    if (this.#failed) throw this.#failed;
     if (this.#input.length > 0) throw new Error("Cannot take bytes: those before were not opened");
     this.#input = bytes;
   }
@@ -105,6 +106,7 @@ export class SealedCodec {
       return this.#next();
     } catch (error) {
       this.#failed = error as SealError;
+      this.#input = EMPTY;
       throw error;
     }
   }
