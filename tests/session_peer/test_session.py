@@ -522,6 +522,16 @@ class HandshakeTest(unittest.TestCase):
             self.assertEqual(wire.server_session().epoch, 3)
             self.assertEqual(pairs[0][1].ending, None if order == (0, 1) else "refused with code 1")
 
+    def test_confirm_is_refused_when_the_session_is_gone_by_then(self):
+        wire = Wire()
+        wire.cut(wire.live())
+        client, server = pair = wire.connect()
+        server.receive(bytes(client.out), wire.now)
+        client.out.clear()
+        wire.server_session().failure = (hs.EXPIRED, "expired", "here")
+        wire.settle(pair)
+        self.assertEqual((server.ending, client.refusal.code), ("refused with code 1", hs.REFUSED))
+
     def test_a_client_whose_confirm_was_lost_resumes(self):
         wire = Wire()
         client, server = pair = wire.connect()
