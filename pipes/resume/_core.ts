@@ -229,8 +229,8 @@ export class SessionCore {
    * @throws {TypeError} After {@linkcode SessionCore.closeWrite}.
    */
   write(data: Uint8Array): number {
-    if (this.#finished) throw new TypeError("Cannot write: the end was written already");
     if (this.#failure || data.length === 0) return 0;
+    if (this.#finished) throw new TypeError("Cannot write: the end was written already");
     const left = Math.min(this.#acknowledged + this.#options.window, MAX_POSITION - 1) - this.#store.end;
     const taken = this.#store.write(left < data.length ? data.subarray(0, Math.max(0, left)) : data);
     if (taken < data.length) {
