@@ -2,6 +2,9 @@
 
 const PROGRAM = new URL("session_peer/peer.py", import.meta.url).pathname;
 
+/** Debian's own, whatever stands first on the search path: it has the packages that Debian installs. */
+export const PYTHON = "/usr/bin/python3";
+
 /** How long it may live, in milliseconds. */
 const PATIENCE = 60_000;
 
@@ -27,7 +30,7 @@ export interface SessionPeer extends AsyncDisposable {
  * @param args Its arguments: `python3 tests/session_peer/peer.py --help` lists them.
  */
 export function startSessionPeer(args: readonly string[]): SessionPeer {
-  const child = new Deno.Command("python3", {
+  const child = new Deno.Command(PYTHON, {
     args: [PROGRAM, ...args],
     stdin: "piped",
     stdout: "piped",

@@ -22,7 +22,7 @@ for (const [file, count] of Object.entries(SUITES)) {
     name: `the Python implementation of sessions passes its own ${file}`,
     ...requires({ tools: ["python3"] }),
     async fn() {
-      const child = new Deno.Command("python3", {
+      const child = new Deno.Command(PYTHON, {
         args: ["-m", "unittest", file],
         cwd: FOLDER,
         env: { PYTHONDONTWRITEBYTECODE: "1" },
@@ -132,7 +132,7 @@ async function startTcpdump(file: string, port: string): Promise<{ stop(): Promi
 
 /** Runs decrypt.py. */
 async function decrypt(args: readonly string[]): Promise<Decrypted> {
-  const child = new Deno.Command("python3", {
+  const child = new Deno.Command(PYTHON, {
     args: ["decrypt.py", ...args],
     cwd: FOLDER,
     stderr: "inherit",
