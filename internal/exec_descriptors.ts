@@ -25,9 +25,9 @@ export interface ExecDescriptorsOptions {
   readonly descriptors: readonly number[];
   /**
    * Called in the same turn in which the program has got its descriptors, before anything else of this process can use them;
-   * also where it could not be started.
+   * told whether it was started.
    */
-  readonly onPassed?: () => void;
+  readonly onPassed?: (started: boolean) => void;
   /**
    * Its standard input, output and error.
    *
@@ -83,7 +83,7 @@ export async function execWithDescriptors(
   checkDescriptors(descriptors);
   const { spawn } = await import("node:child_process");
   const { promise: started, resolve, reject } = Promise.withResolvers<void>();
-  let child: ChildProcess;
+  let child: ChildProcess | undefined;
   try {
     try {
       child = spawn(tool, [...args], {
@@ -91,7 +91,7 @@ export async function execWithDescriptors(
         stdio: [...stdio.map((stream) => stream === "null" ? "ignore" as const : stream), ...descriptors],
       });
     } finally {
-      options.onPassed?.();
+      options.onPassed?.(child?.pid !== undefined);
     }
     child.once("spawn", resolve);
     child.once("error", reject);

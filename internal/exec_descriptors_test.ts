@@ -29,15 +29,15 @@ Deno.test({
     using two = target();
     const before = Deno.env.toObject();
     const args = ["-c", 'echo "$GREETING $HOME" >&3; echo "$1" >&4; exit 7', "sh", "$(date) 'as it is'"];
-    let passed = 0;
+    const passed: boolean[] = [];
     const program = await execWithDescriptors("/bin/sh", {
       ...SHELL,
       args,
       descriptors: [one.fd, two.fd],
-      onPassed: () => passed++,
+      onPassed: (started) => passed.push(started),
     });
     assertEquals(await program.ended, { code: 7, signal: null });
-    assertEquals([one.text(), two.text(), passed], ["hello \n", "$(date) 'as it is'\n", 1]);
+    assertEquals([one.text(), two.text(), passed], ["hello \n", "$(date) 'as it is'\n", [true]]);
     assertEquals(Deno.env.toObject(), before);
   },
 });
@@ -84,15 +84,16 @@ Deno.test({
   ...UNIX,
   async fn() {
     using file = target();
-    let passed = 0;
-    const options = { ...SHELL, args: [], descriptors: [file.fd], onPassed: () => passed++ };
+    const passed: boolean[] = [];
+    const onPassed = (started: boolean): number => passed.push(started);
+    const options = { ...SHELL, args: [], descriptors: [file.fd], onPassed };
     const missing = await assertRejects(
       () => execWithDescriptors("/nowhere/holdfast", options),
       ToolMissingError,
     );
     assertEquals(missing.hint, "Install a shell");
     const denied = await assertRejects(() => execWithDescriptors("/dev/null", options), HoldfastError);
-    assertEquals([denied.code, passed], ["start", 2]);
+    assertEquals([denied.code, passed], ["start", [false, false]]);
   },
 });
 

@@ -28,6 +28,8 @@ export interface StreamHandle {
   fdForIpc(): number;
   reading?: boolean;
   readStop?(): number;
+  readStart?(): number;
+  setBlocking?(blocking: boolean): number;
   openFromRid?(rid: number): number;
   takeStream?(): number;
   getpeername?(into: { address?: string; port?: number }): number;

@@ -1,0 +1,327 @@
+/** Sockets that programs get when they are started: Python, Node, nginx, the shell. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createServer, type Server } from "node:net";
+import { startWithSockets } from "../pipes/push/inherit.ts";
+import { eventually, libcPath } from "./_child.ts";
+import { runCode, startCode } from "./_code.ts";
+import { countDescriptors, settledCount } from "./_push_sockets.ts";
+import { requires, scale } from "./_require.ts";
+
+const LOOPBACK = { hostname: "127.0.0.1", port: 0 } as const;
+const PYTHON = requires({ os: ["linux"], tools: ["python3"] });
+
+/** A listener of Node's part, for which no permission but the network is needed. */
+async function listening(): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, port: (server.address() as { port: number }).port };
+}
+
+/** Answers each connection with a word, its own process number and whether the listener blocks, until it is killed. */
+const SERVE = `
+import fcntl, os, socket
+assert os.environ["LISTEN_PID"] == str(os.getpid())
+names = os.environ["LISTEN_FDNAMES"].split(":")
+assert int(os.environ["LISTEN_FDS"]) == len(names)
+listener = socket.socket(fileno=3)
+blocking = not fcntl.fcntl(3, fcntl.F_GETFL) & os.O_NONBLOCK
+import selectors
+poll = selectors.DefaultSelector()
+poll.register(listener, selectors.EVENT_READ)
+while True:
+    poll.select()
+    try:
+        conn, _ = listener.accept()
+    except BlockingIOError:
+        continue
+    conn.setblocking(True)
+    while data := conn.recv(65536):
+        conn.sendall(f"{names[0]} {os.getpid()} {blocking} ".encode() + data)
+    conn.close()
+`;
+
+async function ask(port: number, text: string): Promise<string> {
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(new TextEncoder().encode(text));
+  await conn.closeWrite();
+  return await new Response(conn.readable).text();
+}
+
+Deno.test({
+  name: "a listener is handed to a program in Python by systemd's protocol, and is gone here",
+  ...PYTHON,
+  async fn() {
+    const once = async (): Promise<void> => {
+      const { server, port } = await listening();
+      await using program = await startWithSockets("python3", {
+        args: ["-c", SERVE],
+        sockets: [server],
+        names: ["web"],
+      });
+      assert(!server.listening);
+      assertEquals(await ask(port, "hello"), `web ${program.pid} True hello`);
+    };
+    await once();
+    const before = countDescriptors();
+    await once();
+    assertEquals(await settledCount(before), before);
+  },
+});
+
+Deno.test({
+  name: "a listener of the runtime's own is handed over likewise, found by the C library",
+  ...PYTHON,
+  async fn() {
+    const listener = Deno.listen(LOOPBACK);
+    const { port } = listener.addr;
+    await using program = await startWithSockets("python3", { args: ["-c", SERVE], sockets: [listener] });
+    assertEquals(await ask(port, "hello"), `unknown ${program.pid} True hello`);
+  },
+});
+
+Deno.test({
+  name: "a listener that is kept serves in both processes, neither of which it blocks",
+  ...PYTHON,
+  async fn() {
+    const { server, port } = await listening();
+    let here = 0;
+    server.on("connection", (socket) => {
+      here++;
+      socket.on("error", () => {});
+      socket.resume().end("here");
+    });
+    await using program = await startWithSockets("python3", {
+      args: ["-c", SERVE],
+      sockets: [server],
+      keep: true,
+    });
+    const there = `unknown ${program.pid} False x`;
+    let others = 0;
+    // Either may get any of them, and the one that does not must not wait for ever.
+    for (let count = 0; count < 50; count++) {
+      const answer = await ask(port, "x");
+      assert(answer === "here" || answer === there, answer);
+      if (answer === there) others++;
+    }
+    assertEquals(others + here, 50);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    assertEquals(await ask(port, "x"), there);
+  },
+});
+
+/** Answers all connections that it has been started with. */
+const CONNECTIONS = `
+import os, socket, threading
+def serve(fd):
+    conn = socket.socket(fileno=fd)
+    while data := conn.recv(65536):
+        conn.sendall(data.upper())
+    conn.close()
+threads = [threading.Thread(target=serve, args=(3 + n,)) for n in range(int(os.environ["LISTEN_FDS"]))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+`;
+
+Deno.test({
+  name: "connections are handed over with data on its way, no byte lost or doubled",
+  ...PYTHON,
+  async fn() {
+    // 16 at a time, each time a new program.
+    const rounds = Math.ceil(scale(64, 400) / 16);
+    using listener = Deno.listen(LOOPBACK);
+    const connect = async (): Promise<readonly [Deno.TcpConn, Deno.TcpConn]> => {
+      const client = Deno.connect({ port: listener.addr.port });
+      return [await listener.accept(), await client];
+    };
+    const round = async (): Promise<void> => {
+      const pairs: (readonly [Deno.TcpConn, Deno.TcpConn])[] = [];
+      while (pairs.length < 16) pairs.push(await connect());
+      const size = 20_000;
+      const answers = pairs.map(async ([, client], index) => {
+        const text = `${index} `.padEnd(size, "abcdefghij");
+        const bytes = new TextEncoder().encode(text);
+        const writing = (async () => {
+          for (let at = 0; at < size; at += 997) await client.write(bytes.subarray(at, at + 997));
+          await client.closeWrite();
+        })();
+        const answer = await new Response(client.readable).text();
+        await writing;
+        assertEquals(answer, text.toUpperCase());
+      });
+      const sockets = pairs.map(([accepted]) => accepted);
+      await using program = await startWithSockets("python3", { args: ["-c", CONNECTIONS], sockets });
+      await Promise.all(answers);
+      assertEquals((await program.ended).code, 0);
+    };
+    await round();
+    const before = countDescriptors();
+    for (let n = 1; n < rounds; n++) await round();
+    assertEquals(await settledCount(before), before);
+  },
+});
+
+Deno.test({
+  name: "a connection is a command's standard input and output, and ends with it",
+  ...requires({ os: ["linux"], tools: ["bash"] }),
+  async fn() {
+    using listener = Deno.listen(LOOPBACK);
+    const [client, accepted] = await Promise.all([
+      Deno.connect({ port: listener.addr.port }),
+      listener.accept(),
+    ]);
+    const program = await startWithSockets("bash", {
+      args: ["-c", 'read -r line; echo "$1 $line"; ls -l /proc/$$/fd | grep -c socket:', "bash", "$(id) 'x'"],
+      sockets: [accepted],
+      toldBy: "inetd",
+    });
+    await client.write(new TextEncoder().encode("hello\n"));
+    const text = await new Response(client.readable).text();
+    // It has the socket as these two and no other.
+    assertEquals(text, "$(id) 'x' hello\n2\n");
+    assertEquals((await program.ended).code, 0);
+  },
+});
+
+Deno.test({
+  name: "Node listens on a number that an argument names",
+  ...requires({ os: ["linux"], tools: ["node"] }),
+  async fn() {
+    const { server, port } = await listening();
+    const code =
+      `require("net").createServer((socket) => socket.pipe(socket)).listen({ fd: Number(process.argv[1]) })`;
+    await using _program = await startWithSockets("node", {
+      args: ["-e", code, "3"],
+      sockets: [server],
+      toldBy: "nothing",
+    });
+    assertEquals(await ask(port, "through node"), "through node");
+  },
+});
+
+Deno.test({
+  name: "nginx takes a listener over from the runtime while clients come, and none of them is refused",
+  ...requires({ os: ["linux"], tools: ["nginx"] }),
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "holdfast-nginx-" });
+    const { server, port } = await listening();
+    const answer = (by: string): string =>
+      `HTTP/1.1 200 OK\r\nContent-Length: ${by.length}\r\nConnection: close\r\n\r\n${by}`;
+    server.on("connection", (socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(answer("here")));
+    });
+    const config = `${folder}/nginx.conf`;
+    await Deno.writeTextFile(
+      config,
+      `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; worker_processes 1; user root;
+events { worker_connections 64; }
+http {
+  access_log off;
+  ${
+        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
+          `${name}_temp_path ${folder}/${name};`
+        ).join(" ")
+      }
+  server { listen 127.0.0.1:${port}; location / { return 200 "nginx"; } }
+}`,
+    );
+    const seen = new Map<string, number>();
+    let going = true;
+    const clients = Array.from({ length: 4 }, async () => {
+      while (going) {
+        const text = await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: "close" } }))
+          .text();
+        seen.set(text, (seen.get(text) ?? 0) + 1);
+      }
+    });
+    await eventually("clients to be served here", () => (seen.get("here") ?? 0) > 0);
+    {
+      await using program = await startWithSockets("nginx", {
+        args: ["-c", config],
+        sockets: [server],
+        toldBy: "nginx",
+        keep: true,
+        stdio: ["null", "inherit", "null"],
+      });
+      await eventually("nginx to serve", () => (seen.get("nginx") ?? 0) > 0);
+      // Who has been accepted here is answered here.
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      const [before, here] = [seen.get("nginx") ?? 0, seen.get("here")];
+      await eventually("nginx to serve alone", () => (seen.get("nginx") ?? 0) > before + 20);
+      going = false;
+      await Promise.all(clients);
+      assertEquals([seen.get("here"), [...seen.keys()].sort()], [here, ["here", "nginx"]]);
+      program.kill("SIGQUIT");
+      await program.ended;
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "sockets of Node's part are handed to programs without the C library, and are as blocking as with it",
+  ...PYTHON,
+  async fn() {
+    const code = (program: string): string => `
+import { createServer } from "node:net";
+import { startWithSockets } from "#/pipes/push/inherit.ts";
+const server = createServer();
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+console.log("port", server.address().port);
+await using program = await startWithSockets("python3", { args: ["-c", ${
+      JSON.stringify(program)
+    }], sockets: [server],
+  env: { PATH: ${JSON.stringify(Deno.env.get("PATH"))}, HOME: "/" } });
+await program.ended;`;
+    const program = SERVE.replace("while True:", "for _ in range(1):");
+    const least = [
+      "--no-prompt",
+      "--allow-net=127.0.0.1:0",
+      "--allow-run=/bin/sh",
+      "--allow-env=NODE_V8_COVERAGE",
+    ];
+    for (const flags of [least, [...least, `--allow-ffi=${libcPath()}`]]) {
+      await using running = startCode(code(program), { flags });
+      const [, port] = await running.said(/port (\d+)/);
+      assert(/^unknown \d+ True hello$/.test(await ask(Number(port), "hello")), String(flags));
+      assertEquals((await running.result).code, 0);
+    }
+    const refused = await runCode(code(program), { flags: least.slice(0, -1) });
+    assert(refused.stderr.includes("add --allow-env=NODE_V8_COVERAGE"), refused.stderr);
+  },
+});
+
+Deno.test({
+  name: "a program that cannot be started leaves its sockets as they were",
+  ...PYTHON,
+  async fn() {
+    const { server, port } = await listening();
+    server.on("connection", (socket) => socket.on("error", () => {}).resume().end("still here"));
+    await assertRejects(() =>
+      startWithSockets("/nowhere/holdfast", { sockets: [server], toldBy: "nothing" })
+    );
+    // Two at once: the second accept would stand still if the listener were blocking now.
+    assertEquals(await Promise.all([ask(port, "x"), ask(port, "x")]), ["still here", "still here"]);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  },
+});
+
+Deno.test("mistakes are named before anything is started", async () => {
+  const { server } = await listening();
+  const wrong = [
+    [{ sockets: [] }, "1 to 16 of them are needed"],
+    [{ sockets: [server, server] }, "each once"],
+    [{ sockets: [server], names: ["a:b"] }, 'got "a:b"'],
+    [{ sockets: [server], names: ["a", "b"] }, "got 2 names"],
+    [
+      { sockets: [server, await listening().then((other) => other.server)], toldBy: "inetd" },
+      "there is one, got 2",
+    ],
+  ] as const;
+  for (const [options, why] of wrong) {
+    await assertRejects(() => startWithSockets("/nowhere", options), Error, why);
+    for (const socket of options.sockets) if (socket !== server) socket.close();
+  }
+  server.close();
+});
