@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually } from "./_child.ts";
 import { requires } from "./_require.ts";
-import { type PeerLine, startSessionPeer } from "./_session_peer.ts";
+import { type PeerLine, PYTHON, startSessionPeer } from "./_session_peer.ts";
 
 /** What decrypt.py has said. */
 interface Decrypted {
