@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { type FrameDecoder, type Framer, lengthPrefix, lines } from "./framing.ts";
 import { Inbound, type InboundSink } from "./_inbound.ts";
@@ -105,6 +106,30 @@ Deno.test("messages that come together stay apart, and one that comes in parts i
   far.give(parts.subarray(20));
   far.end();
   assertEquals(got, [...many, bytes(50, 4), null]);
+});
+
+Deno.test("what comes in large pieces is whole, and a piece that was smaller than expected holds no large memory", () => {
+  for (const framer of [null, lengthPrefix()]) {
+    const far = new GivingLink();
+    const { got } = new Keeping(new Inbound(far.link, framer));
+    const sent = Uint8Array.from({ length: 1 << 20 }, (_, n) => n * 7 + (n >> 8));
+    const head = framer ? framer.wrap(sent).head : new Uint8Array();
+    let rest = new Uint8Array([...head, ...sent]);
+    while (rest.length > 0) {
+      const room = far.buffers.at(-1)?.byteLength ?? 0;
+      far.give(rest.subarray(0, room));
+      rest = rest.subarray(room);
+    }
+    assert((far.buffers.at(-2)?.byteLength ?? 0) >= 64 * 1024, "it prepares for as much");
+    const parts = got.splice(0) as Uint8Array[];
+    assert(Buffer.concat(parts).equals(sent));
+    far.give(framer ? new Uint8Array([0, 0, 0, 2, 8, 9, 0, 0, 0, 1, 7]) : new Uint8Array([8, 9, 7]));
+    const small = got as Uint8Array[];
+    assertEquals(Buffer.concat(small), Buffer.from([8, 9, 7]));
+    assert(small.every(({ buffer }) => buffer.byteLength <= 16));
+    far.give(framer ? framer.wrap(bytes(1, 1)).head : bytes(1, 1));
+    assertEquals(far.buffers.at(-1)?.byteLength, 256, "it waits with little again");
+  }
 });
 
 Deno.test("a decoder of the application may keep what it was given", () => {
