@@ -6,13 +6,15 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { holdProcess } from "../internal/clock.ts";
 import { constant } from "../recover/backoff.ts";
 import { retry } from "../recover/retry.ts";
 import { makeTestAuthority } from "../testing/certificates.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
-import { eventually } from "../tests/_child.ts";
+import { descriptorsOf, eventually } from "../tests/_child.ts";
 import { runCode } from "../tests/_code.ts";
+import { requires, scale } from "../tests/_require.ts";
 import { startProxy } from "../tests/_proxy_server.ts";
 import { parsePipeUrl } from "./address.ts";
 import { connect, type ConnectOptions } from "./connect.ts";
@@ -386,6 +388,48 @@ Deno.test("who aborts while the proxy thinks gets the reason, and no connection 
   stop.abort(new RangeError("enough"));
   await waiting;
   await eventually("the connection to end", () => silent.gone === 1);
+});
+
+Deno.test({
+  name: "calls that are aborted at any moment leave no connection, through proxies of all kinds",
+  ...requires({ os: ["linux"] }),
+  async fn() {
+    const authority = await makeTestAuthority();
+    const certificate = await authority.issue();
+    await using server = await listen("tls://127.0.0.1:0", { tls: certificate });
+    void (async () => {
+      for await (const pipe of server) void pipe.recv().catch(() => {}).then(() => pipe.close());
+    })();
+    const tls = { caCerts: [authority.cert] };
+    for (const scheme of ["http", "https", "socks5"] as const) {
+      const kind = scheme === "socks5" ? scheme : "http";
+      await using proxy = startProxy({ kind, ...(scheme === "https" ? { tls: certificate } : {}) });
+      const dial = (signal?: AbortSignal) =>
+        connect(server.url.replace("127.0.0.1", "localhost"), {
+          ...{ proxy: `${scheme}://127.0.0.1:${proxy.port}`, tls, signal, retry: false },
+          resolver: () => Promise.resolve(["127.0.0.1"]),
+        });
+      // The first of a kind loads what the runtime keeps.
+      await (await dial()).close();
+      const settled = () => server.connections === 0;
+      await eventually("the first one to be over", settled);
+      const before = descriptorsOf().length;
+      const ends = { connected: 0, aborted: 0 };
+      for (let n = 0; n < scale(40, 400); n++) {
+        const stop = new AbortController();
+        const dialling = dial(stop.signal);
+        for (let turns = n; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+        stop.abort(new RangeError("enough"));
+        const pipe = await dialling.catch((error) => {
+          if (!(error instanceof RangeError)) throw error;
+        });
+        ends[pipe ? "connected" : "aborted"]++;
+        pipe?.abort();
+      }
+      assert(ends.aborted > 0, "none was aborted");
+      await eventually("all connections to be closed", () => descriptorsOf().length <= before);
+    }
+  },
 });
 
 Deno.test("SOCKS: the name is left to the proxy with socks5h, and looked up here with socks5", async () => {
