@@ -25,10 +25,10 @@ function decode(pieces: Iterable<Uint8Array>, stop: number): string[] {
       payload.length = 0;
       return tell(`data ${position} ${length}`);
     },
-    part(part, position) {
+    part(bytes, from, to, position) {
       assertEquals(position, begin + payload.length);
-      assert(part.length > 0);
-      payload.push(...part);
+      assert(from < to && to <= bytes.length);
+      payload.push(...bytes.subarray(from, to));
       told[told.length - 1] = `data ${begin} ${payload.map((byte) => byte.toString(16)).join(" ")}`;
       return true;
     },

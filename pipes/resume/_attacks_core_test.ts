@@ -309,9 +309,11 @@ Deno.test("attack 14: an application that does not read keeps one window, and mo
   assertEquals([trial.core.available, trial.core.failure], [WINDOW, null]);
   assert(trial.core.memory <= WINDOW + 128 * 1024, `${trial.core.memory}`);
   assertEquals(trial.frames(), []);
-  // What was read and not acknowledged does not count yet.
+  // What was read makes room.
   trial.read(100);
-  trial.send(FRAME.data, WINDOW, bytes(1));
+  trial.send(FRAME.data, WINDOW, bytes(100));
+  assertEquals(trial.core.failure, null);
+  trial.send(FRAME.data, WINDOW + 100, bytes(1));
   trial.assertViolated(/beyond the window/);
 });
 

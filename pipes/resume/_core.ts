@@ -4,107 +4,42 @@
  * Nothing here throws for what the other end sends: the session then ends with a failure.
  */
 
-import { type Chunk, releaseChunk } from "./_chunks.ts";
+import { releaseChunk } from "./_chunks.ts";
 import { decodeAbort, decodeAddresses, encodeAbort, encodeAddresses } from "./_control.ts";
-import { encodeFrame, FRAME, FrameDecoder, type FrameSink, MAX_POSITION } from "./_frames.ts";
-import { Inbox } from "./_inbox.ts";
+import type { Attachment, SessionCoreOptions, SessionFailure } from "./_core_types.ts";
+import { encodeFrame, FRAME, MAX_POSITION } from "./_frames.ts";
+import { Incoming } from "./_incoming.ts";
+import { Line, type LineNews } from "./_line.ts";
 import { Liveness } from "./_liveness.ts";
 import { ReplayStore } from "./_replay.ts";
 import { decodeSnapshot, encodeSnapshot } from "./_snapshot.ts";
 
-/** How a session is set up; what both ends agreed on. */
-export interface SessionCoreOptions {
-  /** Which end this is. */
-  readonly role: "client" | "server";
-  /** How many bytes may be sent and not acknowledged, in each direction. */
-  readonly window: number;
-  /** After how many milliseconds of silence the client asks; 0 for never. */
-  readonly keepalive: number;
-  /** The time in milliseconds, on a clock that never goes back. */
-  readonly now: () => number;
-}
-
-/** Why a session is lost. */
-export interface SessionFailure {
-  /** The code of ABORT. */
-  readonly code: number;
-  /** What was wrong, in words. */
-  readonly reason: string;
-  /** Which end said so. */
-  readonly by: "local" | "remote";
-}
-
-/** One carrier's side of a session. Once another carrier is attached, all calls do nothing. */
-export interface Attachment {
-  /** Whether it still carries the session. */
-  readonly current: boolean;
-  /**
-   * Takes bytes in that came over the carrier, after the handshake.
-   *
-   * @param bytes However they are cut; the caller's again when this returns.
-   */
-  receive(bytes: Uint8Array): void;
-  /**
-   * What to write to the carrier next. Called again when that was written; it has to stay as it is until then.
-   *
-   * @returns The bytes; `null` when there is nothing now: {@linkcode SessionCore.onOutput} tells when there is.
-   */
-  next(): Uint8Array<ArrayBuffer> | null;
-  /** The carrier is lost. */
-  detach(): void;
-}
-
-/** What is to be done for one carrier. */
-interface Line {
-  readonly decoder: FrameDecoder;
-  /** Whether who writes was told that there is nothing. */
-  idle: boolean;
-  /** Whether an ACK is to be sent. */
-  ack: boolean;
-  /** The number to answer with. */
-  pong: number | undefined;
-  ping: boolean;
-  fin: boolean;
-  addresses: boolean;
-  abort: boolean;
-  /** What is being written. */
-  chunk: Chunk | undefined;
-  /** The ACK that is being written. */
-  acking: number;
-}
-
-/** The most that is consumed without an ACK, and how long one is put off, in milliseconds. */
-const ACK_BYTES = 256 * 1024;
-const ACK_DELAY = 200;
+export type { Attachment, SessionCoreOptions, SessionFailure } from "./_core_types.ts";
 
 /** One end of a session. */
 export class SessionCore {
   readonly #options: SessionCoreOptions;
   readonly #now: () => number;
-  readonly #threshold: number;
-  readonly #inbox = new Inbox();
+  readonly #in: Incoming;
   readonly #liveness: Liveness;
-  readonly #sink: FrameSink;
-  #store: ReplayStore;
+  readonly #news: LineNews;
   #line: Line | undefined;
-  /** Of our direction. */
+  /** Whose bytes are being taken apart. */
+  #receiving: Line | undefined;
+  /** What was written and not acknowledged. */
+  #store: ReplayStore;
   #sent = 0;
   #acknowledged = 0;
   #finished = false;
   #blocked = false;
-  /** Of the other direction. */
-  #received = 0;
-  #consumed = 0;
-  #fin: number | undefined;
-  #wanted = false;
-  /** The highest position that an ACK was made for, and the highest that was written. */
-  #acking = 0;
-  #acked = 0;
-  #ackAt = Infinity;
-  #armed = Infinity;
+  /** The payload of ADDR. */
   #addresses: Uint8Array | undefined;
   #failure: SessionFailure | null = null;
+  /** Whether the carrier has been told of the failure. */
+  #told = false;
   #ended = false;
+  /** The deadline that was told last. */
+  #armed = Infinity;
   /** Called when `next()` of the current carrier gave `null`, and has something now. */
   onOutput: (() => void) | undefined;
   /** Called when `read()` had nothing, and has something now, or the end; it may be read from inside. */
@@ -122,16 +57,23 @@ export class SessionCore {
 
   /** @param options What both ends agreed on. */
   constructor(options: SessionCoreOptions) {
+    const { role, window, keepalive, now } = options;
     this.#options = options;
-    this.#now = options.now;
-    this.#threshold = Math.min(ACK_BYTES, options.window / 4);
-    this.#store = new ReplayStore(0, options.window);
-    this.#liveness = new Liveness(options.role === "client" ? options.keepalive : 0, options.now());
-    this.#sink = {
-      data: (position, length) => this.#data(position, length),
-      part: (part, position) => this.#part(part, position),
+    this.#now = now;
+    this.#store = new ReplayStore(0, window);
+    this.#liveness = new Liveness(role === "client" ? keepalive : 0, now());
+    this.#in = new Incoming(window, now, {
+      acknowledge: () => this.#acknowledge(),
+      arm: (at) => this.#arm(at),
+      readable: () => this.onReadable?.(),
       frame: (type, offset, payload) => this.#frame(type, offset, payload),
-      violation: (reason) => this.#violated(reason),
+      violated: (reason) => this.#violated(reason),
+      alive: () => this.#failure === null && this.#line === this.#receiving,
+    });
+    this.#news = {
+      consumed: () => this.#in.consumed,
+      addresses: () => this.#addresses,
+      number: () => this.#liveness.leave(this.#now()),
     };
   }
 
@@ -146,16 +88,17 @@ export class SessionCore {
     const state = decodeSnapshot(snapshot);
     const { role, window, keepalive, written, finished, received, consumed } = state;
     const core = new SessionCore({ role, window, keepalive, now });
+    const incoming = core.#in;
     core.#store = new ReplayStore(Math.min(state.acknowledged, written), window);
     for (const part of state.unacknowledged) core.#store.write(part);
-    for (const part of state.unread) core.#inbox.add(part, undefined);
+    for (const part of state.unread) incoming.inbox.add(part, 0, part.length, undefined);
     core.#sent = state.sent;
     core.#acknowledged = state.acknowledged;
     core.#finished = finished;
-    core.#received = received;
-    core.#consumed = core.#acking = consumed;
-    core.#fin = state.ended ? received - 1 : undefined;
-    core.#acked = state.ackedEnd ? received : 0;
+    incoming.received = received;
+    incoming.consumed = incoming.acking = consumed;
+    incoming.fin = state.ended ? received - 1 : undefined;
+    incoming.acked = state.ackedEnd ? received : 0;
     return core;
   }
 
@@ -176,23 +119,23 @@ export class SessionCore {
 
   /** Everything before it was received; what RESUME, RESUMED and CONFIRM say. */
   get received(): number {
-    return this.#received;
+    return this.#in.received;
   }
 
   /** Everything before it was handed to the application. */
   get consumed(): number {
-    return this.#consumed;
+    return this.#in.consumed;
   }
 
   /** How many bytes can be read. */
   get available(): number {
-    return this.#inbox.length;
+    return this.#in.inbox.length;
   }
 
   /** Whether both directions are complete, both ends are acknowledged, and our acknowledgement has left. */
   get complete(): boolean {
     return this.#failure === null && this.#finished && this.#acknowledged > this.#store.end &&
-      this.#fin !== undefined && this.#acked > this.#fin;
+      this.#in.complete;
   }
 
   /** Why the session is lost; `null` as long as it is not. */
@@ -217,7 +160,7 @@ export class SessionCore {
 
   /** Bytes of memory held for what is on its way. */
   get memory(): number {
-    return this.#store.memory + this.#inbox.memory;
+    return this.#store.memory + this.#in.inbox.memory;
   }
 
   /**
@@ -233,12 +176,7 @@ export class SessionCore {
     if (this.#finished) throw new TypeError("Cannot write: the end was written already");
     const left = Math.min(this.#acknowledged + this.#options.window, MAX_POSITION - 1) - this.#store.end;
     const taken = this.#store.write(left < data.length ? data.subarray(0, Math.max(0, left)) : data);
-    if (taken < data.length) {
-      this.#blocked = true;
-      // Frames of a few bytes each need more memory than the window has: it is free again with the next ACK.
-      if (taken < left && this.#acknowledged < this.#sent) this.#ask();
-      if (this.#store.end >= MAX_POSITION - 1) this.abort(5, "no position is left");
-    }
+    if (taken < data.length) this.#full(taken < left);
     if (taken > 0) this.#output();
     return taken;
   }
@@ -270,23 +208,7 @@ export class SessionCore {
    *   is lost; `null` at the end.
    */
   read(into: Uint8Array): number | null {
-    if (this.#failure) return 0;
-    const count = this.#inbox.read(into);
-    if (count > 0) {
-      this.#consumed += count;
-      if (this.#consumed - this.#acking >= this.#threshold) this.#acknowledge();
-      else if (this.#ackAt === Infinity) this.#arm(this.#ackAt = this.#now() + ACK_DELAY);
-      return count;
-    }
-    if (this.#fin !== undefined && this.#inbox.length === 0) {
-      if (this.#consumed === this.#fin) {
-        this.#consumed++;
-        this.#acknowledge();
-      }
-      return null;
-    }
-    this.#wanted = true;
-    return 0;
+    return this.#failure ? 0 : this.#in.read(into);
   }
 
   /**
@@ -297,7 +219,7 @@ export class SessionCore {
    */
   sendAddresses(urls: readonly string[]): void {
     this.#addresses = encodeAddresses(urls);
-    if (this.#line) this.#line.addresses = true;
+    this.#line?.addresses();
     this.#output();
   }
 
@@ -311,42 +233,16 @@ export class SessionCore {
    * @returns The carrier's side. Who writes begins with its `next()`.
    */
   attach(peerReceived: number, least: number = this.#least()): Attachment {
-    const line: Line = {
-      decoder: new FrameDecoder(),
-      idle: false,
-      ack: true,
-      pong: undefined,
-      ping: false,
-      fin: this.#finished && peerReceived <= this.#store.end,
-      addresses: this.#addresses !== undefined,
-      abort: true,
-      chunk: undefined,
-      acking: 0,
-    };
-    this.#line = line;
+    const line = this.#line = new Line();
+    line.fin = this.#finished && peerReceived <= this.#store.end;
+    if (this.#addresses) line.addresses();
+    this.#told = false;
     this.#liveness.begin(this.#now());
     if (peerReceived > this.#sent || peerReceived < least) {
       this.#violated(`it has received up to ${peerReceived}, between ${least} and ${this.#sent} can be`);
     } else if (!this.#failure) this.#store.rewind(Math.max(peerReceived, this.#acknowledged));
     this.#arm(this.#due());
-    const isCurrent = (): boolean => this.#line === line;
-    return {
-      get current() {
-        return isCurrent();
-      },
-      receive: (bytes) => {
-        if (this.#line === line) this.#receive(line, bytes);
-      },
-      next: () => {
-        const { chunk } = line;
-        line.chunk = undefined;
-        if (chunk) releaseChunk(chunk);
-        return this.#line === line ? this.#next(line) : null;
-      },
-      detach: () => {
-        if (this.#line === line) this.#line = undefined;
-      },
-    };
+    return this.#attachment(line);
   }
 
   /**
@@ -359,7 +255,8 @@ export class SessionCore {
     const unacknowledged: Uint8Array[] = [];
     const unread: Uint8Array[] = [];
     this.#store.read(this.#acknowledged, (bytes) => unacknowledged.push(bytes));
-    this.#inbox.peek((bytes) => unread.push(bytes));
+    const { inbox, received, consumed, fin, complete } = this.#in;
+    inbox.peek((bytes) => unread.push(bytes));
     const { role, window, keepalive } = this.#options;
     return encodeSnapshot({
       role,
@@ -369,10 +266,10 @@ export class SessionCore {
       acknowledged: this.#acknowledged,
       written: this.#store.end,
       finished: this.#finished,
-      received: this.#received,
-      consumed: this.#consumed,
-      ended: this.#fin !== undefined,
-      ackedEnd: this.#fin !== undefined && this.#acked > this.#fin,
+      received,
+      consumed,
+      ended: fin !== undefined,
+      ackedEnd: complete,
       unacknowledged,
       unread,
     });
@@ -389,12 +286,26 @@ export class SessionCore {
     const line = this.#line;
     if (!line || this.#failure) return;
     const now = this.#now();
-    if (now >= this.#ackAt) this.#acknowledge();
+    if (now >= this.#in.ackAt) this.#acknowledge();
     const decision = this.#liveness.tick(now, this.#acknowledged < this.#sent);
-    if (decision === "ask") {
-      line.ping = true;
-      this.#output();
-    } else if (decision === "suspect") this.onSuspicion?.();
+    if (decision === "suspect") this.onSuspicion?.();
+    if (decision !== "ask") return;
+    line.ping();
+    this.#output();
+  }
+
+  #attachment(line: Line): Attachment {
+    const isCurrent = (): boolean => this.#line === line;
+    return {
+      get current() {
+        return isCurrent();
+      },
+      receive: (bytes) => this.#receive(line, bytes),
+      next: () => this.#next(line),
+      detach: () => {
+        if (this.#line === line) this.#line = undefined;
+      },
+    };
   }
 
   #least(): number {
@@ -403,7 +314,7 @@ export class SessionCore {
 
   #due(): number {
     if (!this.#line || this.#failure) return Infinity;
-    return Math.min(this.#ackAt, this.#liveness.deadline(this.#acknowledged < this.#sent));
+    return Math.min(this.#in.ackAt, this.#liveness.deadline(this.#acknowledged < this.#sent));
   }
 
   #arm(at: number): void {
@@ -421,111 +332,82 @@ export class SessionCore {
   }
 
   #acknowledge(): void {
-    if (this.#line) this.#line.ack = true;
-    this.#ackAt = Infinity;
+    this.#line?.ack();
+    this.#in.ackAt = Infinity;
     this.#output();
   }
 
-  #ask(): void {
-    const line = this.#line;
-    if (!line || line.ping) return;
-    line.ping = true;
+  /** Not all was taken; the window has room all the same if the frames are so small that they need more memory. */
+  #full(hasWindow: boolean): void {
+    this.#blocked = true;
+    if (this.#store.end >= MAX_POSITION - 1) this.abort(5, "no position is left");
+    // Then an ACK is asked for: the other end may have consumed too little to send one now.
+    if (!hasWindow || this.#acknowledged === this.#sent || !this.#line?.ping()) return;
     this.#liveness.ask(this.#now());
     this.#arm(this.#due());
     this.#output();
   }
 
   #next(line: Line): Uint8Array<ArrayBuffer> | null {
-    if (line.acking > this.#acked) {
-      this.#acked = line.acking;
+    if (line.chunk) {
+      releaseChunk(line.chunk);
+      line.chunk = undefined;
+    }
+    if (this.#line !== line) return null;
+    if (line.acking > this.#in.acked) {
+      this.#in.acked = line.acking;
       this.#finishing();
     }
-    const frames = this.#failure ? this.#farewell(line, this.#failure) : this.#control(line);
-    if (frames.length > 0) return joined(frames);
-    const view = this.#failure ? undefined : this.#store.take();
-    if (!view) {
-      line.idle = true;
-      return null;
+    if (this.#failure) return this.#farewell(this.#failure);
+    if (line.urgent) {
+      this.#in.ackAt = Infinity;
+      const frames = line.take(this.#news);
+      this.#in.acking = Math.max(this.#in.acking, line.acking);
+      return frames;
     }
-    line.chunk = view.chunk;
-    view.chunk.readers++;
-    this.#gave(view.end);
-    return view.bytes;
-  }
-
-  /** The small frames that are to be sent before any bytes, and the end after all of them. */
-  #control(line: Line): Uint8Array<ArrayBuffer>[] {
-    const frames: Uint8Array<ArrayBuffer>[] = [];
-    if (line.ack || line.pong !== undefined) {
-      line.ack = false;
-      this.#ackAt = Infinity;
-      this.#acking = line.acking = this.#consumed;
-      frames.push(encodeFrame(FRAME.ack, this.#consumed));
+    const bytes = this.#store.take();
+    if (bytes) {
+      line.chunk = this.#store.lend();
+      this.#gave(this.#store.taken);
+      return bytes;
     }
-    if (line.pong !== undefined) frames.push(encodeFrame(FRAME.pong, line.pong));
-    line.pong = undefined;
-    if (line.ping) frames.push(encodeFrame(FRAME.ping, this.#liveness.leave(this.#now())));
-    line.ping = false;
-    if (line.addresses) frames.push(encodeFrame(FRAME.addr, 0, this.#addresses));
-    line.addresses = false;
-    if (line.fin && this.#store.idle) {
+    if (line.fin) {
       line.fin = false;
-      frames.push(encodeFrame(FRAME.fin, this.#store.end));
       this.#gave(this.#store.end + 1);
+      return encodeFrame(FRAME.fin, this.#store.end);
     }
-    return frames;
+    line.idle = true;
+    return null;
   }
 
   /** The last frame, unless it was the other end that ended it. */
-  #farewell(line: Line, { code, reason, by }: SessionFailure): Uint8Array<ArrayBuffer>[] {
-    if (by === "remote" || !line.abort) return [];
-    line.abort = false;
-    return [encodeFrame(FRAME.abort, this.#received, encodeAbort(code, reason))];
+  #farewell({ code, reason, by }: SessionFailure): Uint8Array<ArrayBuffer> | null {
+    if (by === "remote" || this.#told) return null;
+    this.#told = true;
+    return encodeFrame(FRAME.abort, this.#in.received, encodeAbort(code, reason));
   }
 
   #gave(end: number): void {
-    if (this.#acknowledged === this.#sent) {
-      this.#liveness.waiting(this.#now());
-      this.#sent = Math.max(this.#sent, end);
-      this.#arm(this.#due());
-    } else if (end > this.#sent) this.#sent = end;
+    if (end <= this.#sent) return;
+    const waited = this.#acknowledged < this.#sent;
+    this.#sent = end;
+    if (waited) return;
+    this.#liveness.waiting(this.#now());
+    this.#arm(this.#due());
   }
 
   #receive(line: Line, bytes: Uint8Array): void {
-    if (this.#failure) return;
+    if (this.#line !== line || this.#failure) return;
+    this.#receiving = line;
     this.#liveness.heard(this.#now());
-    line.decoder.push(bytes, this.#sink);
-  }
-
-  #data(position: number, length: number): boolean {
-    const end = position + length;
-    if (position > this.#received) {
-      return this.#violated(`bytes ${this.#received} to ${position} are missing`);
-    }
-    if (this.#fin !== undefined && end > this.#fin) return this.#violated("bytes after the end");
-    if (end > Math.min(this.#acking + this.#options.window, MAX_POSITION - 1)) {
-      return this.#violated(`bytes up to ${end}, beyond the window`);
-    }
-    return true;
-  }
-
-  #part(part: Uint8Array, position: number): boolean {
-    const known = this.#received - position;
-    if (known >= part.length) return true;
-    const line = this.#line;
-    const fresh = known > 0 ? part.subarray(known) : part;
-    this.#received += fresh.length;
-    this.#inbox.add(fresh, this.#wanted ? this.#offer : undefined);
-    return this.#line === line && !this.#failure;
+    line.decoder.push(bytes, this.#in);
   }
 
   #frame(type: number, offset: number, payload: Uint8Array): boolean {
     const line = this.#line;
-    if (!line) return false;
     if (type === FRAME.ack) this.#acknowledgedTo(offset);
-    else if (type === FRAME.fin) this.#finAt(offset);
     else if (type === FRAME.ping) {
-      line.pong = offset;
+      line?.pong(offset);
       this.#output();
     } else if (type === FRAME.pong) this.#liveness.answer(offset, this.#now());
     else if (type === FRAME.abort) this.#fail({ ...decodeAbort(payload), by: "remote" });
@@ -552,22 +434,6 @@ export class SessionCore {
     this.#finishing();
   }
 
-  #finAt(position: number): void {
-    if (position === this.#fin) return;
-    if (this.#fin !== undefined || position !== this.#received || position >= MAX_POSITION) {
-      this.#violated(`an end at ${position} after ${this.#received} bytes`);
-      return;
-    }
-    this.#fin = position;
-    this.#received++;
-    if (this.#wanted) this.#offer();
-  }
-
-  readonly #offer = (): void => {
-    this.#wanted = false;
-    this.onReadable?.();
-  };
-
   #violated(reason: string): false {
     this.abort(1, `Violation of the protocol: ${reason}`);
     return false;
@@ -577,7 +443,7 @@ export class SessionCore {
     if (this.#failure || this.complete) return;
     this.#failure = failure;
     this.#store.clear();
-    this.#inbox.clear();
+    this.#in.inbox.clear();
     this.#finishing();
   }
 
@@ -586,16 +452,4 @@ export class SessionCore {
     this.#ended = true;
     this.onEnd?.();
   }
-}
-
-function joined(frames: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const [first] = frames;
-  if (frames.length === 1 && first) return first;
-  const bytes = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    bytes.set(frame, at);
-    at += frame.length;
-  }
-  return bytes;
 }

@@ -50,10 +50,12 @@ export interface FrameSink {
   /**
    * Bytes of the DATA frame that began last, as they come.
    *
-   * @param part A view of what was pushed: good until the call returns.
+   * @param bytes What was pushed: good until the call returns.
+   * @param from Where in there they begin.
+   * @param to Where they end.
    * @param position The position of the first of them.
    */
-  part(part: Uint8Array, position: number): boolean;
+  part(bytes: Uint8Array, from: number, to: number, position: number): boolean;
   /**
    * Any other frame, whole.
    *
@@ -105,7 +107,7 @@ export function readHeader(from: Uint8Array, at: number = 0): FrameHeader {
     type: byte(from, at),
     flags: byte(from, at + 1),
     length: word(from, at + 2),
-    offset: (byte(from, at + 6) * 256 + byte(from, at + 7)) * 2 ** 32 + word(from, at + 8),
+    offset: position(from, at + 6),
   };
 }
 
@@ -132,13 +134,15 @@ export class FrameDecoder {
   /** The part of a header, or of a small frame's payload, that has come. */
   #kept: Uint8Array<ArrayBuffer> = NOTHING;
   #keptLength = 0;
-  /** The frame whose payload is coming; undefined between frames. */
-  #header: FrameHeader | undefined;
-  /** Bytes of its payload that have come. */
-  #come = 0;
+  /** The frame whose payload is coming; 0 between frames. */
+  #type = 0;
+  /** What its header says, and how much of its payload is still to come. */
+  #offset = 0;
+  #length = 0;
+  #left = 0;
 
   /**
-   * Takes bytes in.
+   * Takes bytes in. After a violation, and where the sink does not go on, there is nothing more to be taken.
    *
    * @param bytes What came; the caller's again when this returns.
    * @param sink Who is given the frames.
@@ -146,33 +150,27 @@ export class FrameDecoder {
   push(bytes: Uint8Array, sink: FrameSink): void {
     let at = 0;
     while (at < bytes.length) {
-      let header = this.#header;
-      if (!header) {
+      if (this.#type === 0) {
         if (this.#keptLength === 0 && bytes.length - at >= HEADER) {
-          header = readHeader(bytes, at);
+          if (!this.#begin(bytes, at, sink)) return;
           at += HEADER;
         } else {
           at += this.#keep(bytes, at, HEADER);
           if (this.#keptLength < HEADER) return;
-          header = readHeader(this.#kept);
           this.#keptLength = 0;
+          if (!this.#begin(this.#kept, 0, sink)) return;
         }
-        const reason = wrong(header);
-        if (reason !== undefined) return sink.violation(reason);
-        this.#header = header;
-        this.#come = 0;
-        if (header.type === FRAME.data && !sink.data(header.offset, header.length)) return;
       }
-      const { type, length, offset } = header;
-      if (type === FRAME.data) {
-        const part = bytes.subarray(at, at + length - this.#come);
-        const position = offset + this.#come;
-        at += part.length;
-        this.#come += part.length;
-        if (this.#come === length) this.#header = undefined;
-        if (part.length > 0 && !sink.part(part, position)) return;
+      if (this.#type === FRAME.data) {
+        const from = at;
+        at = Math.min(bytes.length, from + this.#left);
+        const position = this.#offset + this.#length - this.#left;
+        this.#left -= at - from;
+        if (this.#left === 0) this.#type = 0;
+        if (at > from && !sink.part(bytes, from, at, position)) return;
         continue;
       }
+      const length = this.#length;
       let payload = bytes.subarray(at, at + length);
       if (this.#keptLength > 0 || payload.length < length) {
         at += this.#keep(bytes, at, length);
@@ -180,9 +178,26 @@ export class FrameDecoder {
         payload = this.#kept.subarray(0, length);
         this.#keptLength = 0;
       } else at += length;
-      this.#header = undefined;
-      if (!sink.frame(type, offset, payload)) return;
+      const type = this.#type;
+      this.#type = 0;
+      if (!sink.frame(type, this.#offset, payload)) return;
     }
+  }
+
+  /** Reads a header; says whether to go on. */
+  #begin(from: Uint8Array, at: number, sink: FrameSink): boolean {
+    const type = byte(from, at);
+    const length = word(from, at + 2);
+    this.#offset = position(from, at + 6);
+    this.#length = this.#left = length;
+    const lengths = LENGTHS[type];
+    if (!lengths) return refuse(sink, `a frame of type ${type}`);
+    if (from[at + 1] !== 0) return refuse(sink, `flags ${from[at + 1]} in a frame of type ${type}`);
+    if (length < lengths[0] || length > lengths[1]) {
+      return refuse(sink, `a frame of type ${type} with ${length} bytes`);
+    }
+    this.#type = type;
+    return type !== FRAME.data || sink.data(this.#offset, length);
   }
 
   /** Keeps bytes until there are as many as wanted, and says how many it took. */
@@ -201,24 +216,25 @@ export class FrameDecoder {
 
 const NOTHING = new Uint8Array();
 
-/** The lengths that the frames of the data phase may have. */
-const LENGTHS: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
-  [FRAME.data, [1, MAX_PAYLOAD]],
-  [FRAME.ack, [0, 0]],
-  [FRAME.fin, [0, 0]],
-  [FRAME.ping, [0, 0]],
-  [FRAME.pong, [0, 0]],
-  [FRAME.abort, [2, 258]],
-  [FRAME.addr, [1, 4096]],
-]);
+/** The least and the most bytes that the frames of the data phase carry, by type. */
+const LENGTHS: readonly (readonly [least: number, most: number] | undefined)[] = [
+  undefined,
+  [1, MAX_PAYLOAD],
+  [0, 0],
+  [0, 0],
+  [0, 0],
+  [0, 0],
+  [2, 258],
+  [1, 4096],
+];
 
-/** What is wrong with a header, as far as it can be told without knowing the session. */
-function wrong({ type, flags, length }: FrameHeader): string | undefined {
-  const lengths = LENGTHS.get(type);
-  if (!lengths) return `a frame of type ${type}`;
-  if (flags !== 0) return `flags ${flags} in a frame of type ${type}`;
-  if (length < lengths[0] || length > lengths[1]) return `a frame of type ${type} with ${length} bytes`;
-  return undefined;
+function refuse(sink: FrameSink, reason: string): false {
+  sink.violation(reason);
+  return false;
+}
+
+function position(from: Uint8Array, at: number): number {
+  return (byte(from, at) * 256 + byte(from, at + 1)) * 2 ** 32 + word(from, at + 2);
 }
 
 function byte(from: Uint8Array, at: number): number {

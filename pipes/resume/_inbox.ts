@@ -5,8 +5,10 @@ import { borrowChunk, type Chunk, dropChunk, LARGE } from "./_chunks.ts";
 /** Bytes in order; those that are read while they come are copied only once. */
 export class Inbox {
   #chunks: Chunk[] = [];
-  /** Bytes that came just now and lie in memory of the carrier. */
+  /** Bytes that came just now and lie in memory of the carrier, and which of them. */
   #fresh: Uint8Array | undefined;
+  #from = 0;
+  #to = 0;
   /** How many bytes wait. */
   length = 0;
 
@@ -18,18 +20,21 @@ export class Inbox {
   /**
    * Takes bytes in.
    *
-   * @param bytes What came; the caller's again when this returns.
+   * @param bytes Where they are; the caller's again when this returns.
+   * @param from Where in there they begin.
+   * @param to Where they end.
    * @param offer Called where nothing else waits, so that the bytes can be read without being kept before.
    */
-  add(bytes: Uint8Array, offer: (() => void) | undefined): void {
-    this.length += bytes.length;
-    if (this.#chunks.length > 0 || !offer) return this.#keep(bytes);
+  add(bytes: Uint8Array, from: number, to: number, offer: (() => void) | undefined): void {
+    this.length += to - from;
+    if (this.#chunks.length > 0 || !offer) return this.#keep(bytes, from, to);
     this.#fresh = bytes;
+    this.#from = from;
+    this.#to = to;
     offer();
     // Whoever ended the session while he was offered the bytes has taken them away.
-    const left = this.#fresh as Uint8Array | undefined;
+    if (this.#fresh && this.#from < to) this.#keep(bytes, this.#from, to);
     this.#fresh = undefined;
-    if (left) this.#keep(left);
   }
 
   /**
@@ -51,12 +56,11 @@ export class Inbox {
       this.#chunks.shift();
       dropChunk(chunk);
     }
-    const fresh = this.#fresh;
-    if (fresh && at < into.length) {
-      const size = Math.min(into.length - at, fresh.length);
-      into.set(size === fresh.length ? fresh : fresh.subarray(0, size), at);
-      at += size;
-      this.#fresh = size === fresh.length ? undefined : fresh.subarray(size);
+    if (this.#fresh && at < into.length) {
+      const end = Math.min(this.#to, this.#from + into.length - at);
+      into.set(this.#fresh.subarray(this.#from, end), at);
+      at += end - this.#from;
+      this.#from = end;
     }
     this.length -= at;
     return at;
@@ -65,7 +69,7 @@ export class Inbox {
   /** Calls with all bytes, in order; they go on waiting. */
   peek(each: (bytes: Uint8Array) => void): void {
     for (const { bytes, begin, end } of this.#chunks) each(bytes.subarray(begin, end));
-    if (this.#fresh) each(this.#fresh);
+    if (this.#fresh) each(this.#fresh.subarray(this.#from, this.#to));
   }
 
   /** Forgets everything. */
@@ -76,15 +80,15 @@ export class Inbox {
     this.length = 0;
   }
 
-  #keep(bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
+  #keep(bytes: Uint8Array, from: number, to: number): void {
+    let at = from;
+    while (at < to) {
       let chunk = this.#chunks.at(-1);
       if (!chunk || chunk.end === chunk.bytes.length) {
-        chunk = borrowChunk(0, this.#chunks.length > 0 ? LARGE : bytes.length);
+        chunk = borrowChunk(0, this.#chunks.length > 0 ? LARGE : to - from);
         this.#chunks.push(chunk);
       }
-      const size = Math.min(bytes.length - at, chunk.bytes.length - chunk.end);
+      const size = Math.min(to - at, chunk.bytes.length - chunk.end);
       chunk.bytes.set(bytes.subarray(at, at + size), chunk.end);
       chunk.end += size;
       at += size;

@@ -6,16 +6,6 @@ import { FRAME, HEADER, MAX_PAYLOAD, readHeader, writeHeader } from "./_frames.t
 /** In a rest of a chunk that is smaller, only what fits whole begins a frame. */
 const REST = 4096;
 
-/** Wire that is ready to be written. */
-export interface WireView {
-  /** The bytes; they stay as they are while the chunk has readers. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Whose bytes they are. */
-  readonly chunk: Chunk;
-  /** The position after the last byte of the stream in them. */
-  readonly end: number;
-}
-
 /** The bytes of one direction from the first that is not acknowledged to the last that was written. */
 export class ReplayStore {
   readonly #most: number;
@@ -29,6 +19,10 @@ export class ReplayStore {
   #at = 0;
   /** The position after the last byte that was written. */
   #end: number;
+  /** Whose bytes were taken last. */
+  #lent: Chunk | undefined;
+  /** The position after the last byte of the stream that was taken. */
+  taken = 0;
 
   /**
    * @param position The position of the first byte.
@@ -42,12 +36,6 @@ export class ReplayStore {
   /** The position after the last byte that was written. */
   get end(): number {
     return this.#end;
-  }
-
-  /** Whether there is nothing more to send. */
-  get idle(): boolean {
-    const { length } = this.#chunks;
-    return this.#next >= length || (this.#next === length - 1 && this.#at === this.#chunks[length - 1]?.end);
   }
 
   /** Bytes of memory that it holds. */
@@ -83,17 +71,28 @@ export class ReplayStore {
   }
 
   /** The next bytes of wire that were not given yet; undefined when there are none. */
-  take(): WireView | undefined {
+  take(): Uint8Array<ArrayBuffer> | undefined {
+    const last = this.#chunks.length - 1;
     let chunk = this.#chunks[this.#next];
-    if (chunk && this.#at === chunk.end && this.#next < this.#chunks.length - 1) {
+    if (chunk && this.#at === chunk.end && this.#next < last) {
       chunk = this.#chunks[++this.#next];
       this.#at = 0;
     }
     if (!chunk || this.#at === chunk.end) return undefined;
-    if (this.#next === this.#chunks.length - 1) this.#seal();
+    if (this.#next === last) this.#seal();
     const bytes = chunk.bytes.subarray(this.#at, chunk.end);
     this.#at = chunk.end;
-    return { bytes, chunk, end: this.#chunks[this.#next + 1]?.first ?? this.#end };
+    this.#lent = chunk;
+    this.taken = this.#chunks[this.#next + 1]?.first ?? this.#end;
+    return bytes;
+  }
+
+  /** Gives the chunk whose bytes were taken last to who reads them: they stay as they are until he releases it. */
+  lend(): Chunk | undefined {
+    const chunk = this.#lent;
+    this.#lent = undefined;
+    if (chunk) chunk.readers++;
+    return chunk;
   }
 
   /**
