@@ -1,7 +1,8 @@
 /** The test vectors of the session protocol, which a second implementation checks itself against. */
 
 import { assertEquals } from "@std/assert";
-import { ends, sessionVectors, type VectorHandshake, VECTORS, type Vectors } from "../dev/session_vectors.ts";
+import { ends, type VectorHandshake, type Vectors } from "../dev/_session_vector.ts";
+import { sessionVectors, VECTORS } from "../dev/session_vectors.ts";
 import { encodeFrame, FRAME, readHeader } from "../pipes/resume/_frames.ts";
 import type { ClientStep, ServerStep } from "../pipes/resume/_handshake.ts";
 

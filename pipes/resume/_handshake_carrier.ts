@@ -29,7 +29,11 @@ export class HandshakeEnd extends Error {
   /** Why. */
   readonly failure: HandshakeFailure;
 
-  /** @param failure Why. */
+  /**
+   * Makes an error.
+   *
+   * @param failure Why.
+   */
   constructor(failure: HandshakeFailure) {
     super(failure.message);
     this.failure = failure;

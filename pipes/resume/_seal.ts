@@ -44,7 +44,11 @@ export class SealedCodec {
   #input: Uint8Array = EMPTY;
   #failed: SealError | null = null;
 
-  /** @param options The keys. */
+  /**
+   * Makes what seals and opens one carrier.
+   *
+   * @param options The keys, which no other carrier ever has.
+   */
   constructor(options: SealedCodecOptions) {
     this.#send = new Direction(options.sendKey);
     this.#receive = new Direction(options.receiveKey);
