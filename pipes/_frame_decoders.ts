@@ -53,7 +53,8 @@ export class CountedDecoder implements FrameDecoder {
         throw broken(`a message of ${this.#size} bytes was announced, and ${max} are allowed (${name})`);
       }
       const missing = this.#size - this.#pending.length;
-      const part = chunk.subarray(at, at + missing);
+      // It costs less than `subarray()`, which asks what to make.
+      const part = new Uint8Array(chunk.buffer, chunk.byteOffset + at, Math.min(missing, chunk.length - at));
       at += part.length;
       const whole = part.length === missing;
       if (!whole || this.#pending.length > 0) this.#pending.add(part, this.#size);

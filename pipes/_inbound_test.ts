@@ -132,6 +132,22 @@ Deno.test("what comes in large pieces is whole, and a piece that was smaller tha
   }
 });
 
+Deno.test("many messages at once, again and again, are those that were sent, however they are cut", () => {
+  const far = new GivingLink();
+  const { got } = new Keeping(new Inbound(far.link, lengthPrefix({ bytes: 2 })));
+  const sent = Array.from({ length: 4000 }, (_, n) => bytes(n % 700 === 0 ? 40_000 : n % 300, n));
+  let rest = new Uint8Array(
+    sent.flatMap((message) => [message.length >> 8, message.length & 255, ...message]),
+  );
+  while (rest.length > 0) {
+    const count = Math.min(far.buffers.at(-1)?.byteLength ?? 0, 1 + (rest.length * 31) % 70_000);
+    far.give(rest.subarray(0, count));
+    rest = rest.subarray(count);
+  }
+  assertEquals(got.length, sent.length);
+  assert(sent.every((message, n) => Buffer.from(message).equals(got[n] as Uint8Array)));
+});
+
 Deno.test("a decoder of the application may keep what it was given", () => {
   const kept: Uint8Array<ArrayBuffer>[] = [];
   const decoder = (): FrameDecoder => ({
