@@ -24,10 +24,11 @@ import {
  * import { makeSharedKey, readKeyFile, writeKeyFile } from "@holdfast/net/pipes";
  * import { assertEquals } from "@std/assert";
  *
- * const path = `${await Deno.makeTempDir()}/tunnel.key`;
+ * const folder = await Deno.makeTempDir();
  * const key = makeSharedKey({ comment: "tunnel" });
- * await writeKeyFile(path, key);
- * assertEquals((await readKeyFile(path)).fingerprint, key.fingerprint);
+ * await writeKeyFile(`${folder}/tunnel.key`, key);
+ * assertEquals((await readKeyFile(`${folder}/tunnel.key`)).fingerprint, key.fingerprint);
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export async function writeKeyFile(path: string, key: SharedKey | KeyPair): Promise<void> {
@@ -41,6 +42,17 @@ export async function writeKeyFile(path: string, key: SharedKey | KeyPair): Prom
  * @param keys The keys; of a pair only the public half is written.
  * @throws {HoldfastError} With the code `key-file` where it cannot be written.
  * @throws {PermissionError} Where the runtime does not allow it.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, writePublicKeysFile } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await writePublicKeysFile(`${folder}/authorized`, [makeKeyPair({ comment: "anna" })]);
+ * assertEquals((await Deno.readTextFile(`${folder}/authorized`)).includes(" anna"), true);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
  */
 export async function writePublicKeysFile(path: string, keys: readonly PublicKey[]): Promise<void> {
   await create(path, keys.map(formatPublicKey).join(""), 0o644);
@@ -53,6 +65,17 @@ export async function writePublicKeysFile(path: string, keys: readonly PublicKey
  * @throws {HoldfastError} With the code `key-file` where it cannot be read, others can, or it holds no key. No message
  * shows anything of what it holds.
  * @throws {PermissionError} Where the runtime does not allow it.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readKeyFile, writeKeyFile } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await writeKeyFile(`${folder}/me.key`, makeKeyPair());
+ * assertEquals((await readKeyFile(`${folder}/me.key`)).type, "pair");
+ * await Deno.remove(folder, { recursive: true });
+ * ```
  */
 export async function readKeyFile(path: string): Promise<SharedKey | KeyPair> {
   return await read(path, { forbidden: 0o077, others: "read or change", chmod: "600", parse: parseKey });
@@ -64,6 +87,19 @@ export async function readKeyFile(path: string): Promise<SharedKey | KeyPair> {
  * @param path The file. Nobody but its owner may change it (`chmod 644`); Windows has no such rights.
  * @throws {HoldfastError} With the code `key-file` where it cannot be read, others can change it, or a line is no key.
  * @throws {PermissionError} Where the runtime does not allow it.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readPublicKeysFile, writePublicKeysFile } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const pair = makeKeyPair({ comment: "anna" });
+ * await writePublicKeysFile(`${folder}/authorized`, [pair]);
+ * const [anna] = await readPublicKeysFile(`${folder}/authorized`);
+ * assertEquals(anna?.fingerprint, pair.fingerprint);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
  */
 export async function readPublicKeysFile(path: string): Promise<readonly PublicKey[]> {
   return await read(path, { forbidden: 0o022, others: "change", chmod: "644", parse: parsePublicKeys });

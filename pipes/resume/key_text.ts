@@ -106,12 +106,32 @@ export interface MakeKeyOptions {
   readonly comment?: string | undefined;
 }
 
-/** Makes a new key for both ends. */
+/**
+ * Makes a new key for both ends.
+ *
+ * @example
+ * ```ts
+ * import { makeSharedKey } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(makeSharedKey({ comment: "office" }).comment, "office");
+ * ```
+ */
 export function makeSharedKey(options: MakeKeyOptions = {}): SharedKey {
   return new SharedKey(randomBytes(KEY_LENGTH), options.comment);
 }
 
-/** Makes a new key pair for one end. */
+/**
+ * Makes a new key pair for one end.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(makeKeyPair().publicKey.length, 32);
+ * ```
+ */
 export function makeKeyPair(options: MakeKeyOptions = {}): KeyPair {
   return new KeyPair(randomBytes(KEY_LENGTH), options.comment);
 }
@@ -121,6 +141,14 @@ export function makeKeyPair(options: MakeKeyOptions = {}): KeyPair {
  *
  * @param key The key; for the public half of a pair see {@linkcode formatPublicKey}.
  * @throws {TypeError} Where the comment has more than one line.
+ *
+ * @example
+ * ```ts
+ * import { formatKey, makeSharedKey } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(formatKey(makeSharedKey({ comment: "office" })).split(" ").length, 3);
+ * ```
  */
 export function formatKey(key: SharedKey | KeyPair): string {
   return key.type === "shared"
@@ -133,6 +161,14 @@ export function formatKey(key: SharedKey | KeyPair): string {
  *
  * @param key A pair, of which only the public half is written, or somebody's public key.
  * @throws {TypeError} Where the comment has more than one line.
+ *
+ * @example
+ * ```ts
+ * import { formatPublicKey, makeKeyPair } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(formatPublicKey(makeKeyPair()).startsWith("holdfast-public-key "), true);
+ * ```
  */
 export function formatPublicKey(key: PublicKey): string {
   return formatLine(PUBLIC, key.publicKey, key.comment);
@@ -143,6 +179,15 @@ export function formatPublicKey(key: PublicKey): string {
  *
  * @param text One key; empty lines, and lines that begin with `#`, are passed over.
  * @throws {SyntaxError} Where it is none. The message has the number of the line, never what it holds.
+ *
+ * @example
+ * ```ts
+ * import { parseKey } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const key = parseKey("holdfast-shared-key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= office");
+ * assertEquals([key.type, key.comment], ["shared", "office"]);
+ * ```
  */
 export function parseKey(text: string): SharedKey | KeyPair {
   const [line, second] = lines(text);
@@ -166,6 +211,15 @@ export function parseKey(text: string): SharedKey | KeyPair {
  *
  * @param text A key per line; empty lines, and lines that begin with `#`, are passed over.
  * @throws {SyntaxError} Where a line is none. The message has its number, never what it holds.
+ *
+ * @example
+ * ```ts
+ * import { parsePublicKeys } from "@holdfast/net/pipes";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const keys = parsePublicKeys("# who is let in\nholdfast-public-key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= anna");
+ * assertEquals(keys.map((key) => key.comment), ["anna"]);
+ * ```
  */
 export function parsePublicKeys(text: string): readonly PublicKey[] {
   return lines(text).map((line) => {
