@@ -4,7 +4,7 @@ import { execBytes } from "../internal/exec_bytes.ts";
 import { silentLogger } from "../internal/log.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
 import { descriptorsOf, eventually, isAlive, statOf } from "../tests/_child.ts";
-import { startCode } from "../tests/_code.ts";
+import { runCode, startCode } from "../tests/_code.ts";
 import { requires } from "../tests/_require.ts";
 import { connect, type ConnectOptions } from "./connect.ts";
 import { execLink } from "./_exec_link.ts";
@@ -84,6 +84,20 @@ Deno.test({
     let all = "";
     for await (const part of pipe.messages) all += text(part);
     assertEquals(all, odd.map((one) => `<${one}>`).join(""));
+  },
+});
+
+Deno.test({
+  name: "a command has the environment of this process as it is, its language as well",
+  ...unix,
+  async fn() {
+    const { stdout } = await runCode(
+      `import { connect } from "#/pipes/connect.ts";
+       await using pipe = await connect("exec:", { exec: ["sh", "-c", 'echo "$LC_ALL $OTHER"'] });
+       console.log(new TextDecoder().decode(await pipe.recv()));`,
+      { env: { LC_ALL: "C.UTF-8", OTHER: "x" } },
+    );
+    assertEquals(stdout, "C.UTF-8 x\n\n");
   },
 });
 

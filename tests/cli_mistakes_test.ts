@@ -250,6 +250,12 @@ const MISTAKES: readonly Mistake[] = [
     code: 2,
   },
   {
+    argv: ["pipe", "exec:"],
+    message: 'Cannot connect to "exec:": exec: needs a command, which only a program can give',
+    hint: "Write tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:/PATH or ws://HOST/PATH",
+    code: 2,
+  },
+  {
     argv: ["pipe", "--listen", "ws://127.0.0.1:0"],
     message: 'Cannot listen on "ws://127.0.0.1:0": the command is only a client of WebSocket',
     hint: 'A program can be a server: see "@holdfast/net/pipes/ws"',
