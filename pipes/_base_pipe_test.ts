@@ -119,7 +119,8 @@ Deno.test("both ends count the same messages and the same bytes, those of the ap
   };
   for (const framing of [lengthPrefix(), lines(), fixed(3), own]) {
     const [a, b] = pair({ framing });
-    for (const message of ["one", "two", "six"]) await a.send(message);
+    // Those that wait for the first one go out together.
+    await Promise.all(["one", "two", "six"].map((message) => a.send(message)));
     await a.flush();
     assertEquals([a.stats.messagesSent, a.stats.bytesSent], [3, 9], framing.name);
     if (framing === own) continue;

@@ -86,9 +86,9 @@ Deno.test("a small message is no reason for a new buffer, and holds no large one
   for (const framer of [null, lengthPrefix({ bytes: 1 })]) {
     const far = new GivingLink();
     const { got } = new Keeping(new Inbound(far.link, framer));
-    for (let n = 0; n < 10; n++) far.give(framer ? framed(bytes(40, n)) : bytes(40, n));
+    for (let n = 0; n < 10; n++) far.give(framer ? framed(bytes(64, n)) : bytes(64, n));
     assertEquals(new Set(far.buffers).size, 1);
-    assertEquals(got.map((data) => (data as Uint8Array).buffer.byteLength), Array(10).fill(40));
+    assertEquals(got.map((data) => (data as Uint8Array).buffer.byteLength), Array(10).fill(64));
     // From now on the reads are prepared for more.
     far.give(framer ? framed(bytes(250, 1)) : bytes(256, 1));
     far.give(framer ? framed(bytes(250, 2)) : bytes(250, 2));
