@@ -226,14 +226,14 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["pipe", "localhost:80"],
     message:
-      'Cannot connect to "localhost:80": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory',
+      'Cannot connect to "localhost:80": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory, exec',
     hint: 'Did you mean "tcp://localhost:80"?',
     code: 2,
   },
   {
     argv: ["pipe", "http://localhost/"],
     message:
-      'Cannot connect to "http://localhost/": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory',
+      'Cannot connect to "http://localhost/": the scheme must be one of tcp, tls, udp, ws, wss, unix, memory, exec',
     hint: "Write tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:/PATH or ws://HOST/PATH",
     code: 2,
   },
