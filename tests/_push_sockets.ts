@@ -1,6 +1,6 @@
 /** Sockets as bare descriptors, and counting them. */
 
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { SocketCalls } from "../internal/ffi/socket_calls.ts";
 import { handleOf } from "../pipes/push/_internals.ts";
 

@@ -9,6 +9,8 @@ import { handleOf, mayUse } from "./_internals.ts";
 import { type BareSocket, describe } from "./_pushable.ts";
 import { PushError } from "./push_error.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** A socket that nobody here reads from. */
 export interface Prepared {
   /** Another descriptor of it; whoever asked owns it. */
@@ -41,15 +43,14 @@ export async function prepare(
     const described = describe(socket);
     const way = keep ? null : await detachWay(described);
     const { fd } = await findDescriptor(described);
-    let ahead: Uint8Array = new Uint8Array(0);
-    if (described.what === "node-socket") ahead = takeAhead(described.socket);
+    const stopped = described.what === "node-socket" ? stop(described.socket) : null;
     return {
       descriptor: fd,
       kind: described.kind,
-      prefix: joined([prefix, detached?.unread ?? new Uint8Array(0), ahead]),
+      prefix: joined([prefix, detached?.unread ?? NOTHING, stopped?.ahead ?? NOTHING]),
       letGo: () => detach(described, fd, way),
       giveBack() {
-        if (described.what === "node-socket" && ahead.length > 0) described.socket.unshift(ahead);
+        stopped?.restart();
         return detached;
       },
     };
@@ -59,24 +60,46 @@ export async function prepare(
   }
 }
 
+/** What a socket of Node's part had read ahead, and what makes it go on. */
+interface Stopped {
+  readonly ahead: Uint8Array;
+  restart(): void;
+}
+
 /** Stops a socket of Node's part, and takes what it has read ahead. */
-function takeAhead(socket: Socket): Uint8Array {
+function stop(socket: Socket): Stopped {
   if (socket.destroyed) throw new TypeError("Cannot push: the socket is destroyed");
   if (socket.writableLength > 0) throw new TypeError("Cannot push: something is still to be written");
   socket.pause();
   const handle = mayUse("handle") ? handleOf(socket) : undefined;
-  if (handle?.readStop) {
-    handle.readStop();
-    handle.reading = false;
-  } else if (socket.bytesRead > 0 || !socket.isPaused()) {
+  if (!handle?.readStop && (socket.bytesRead > 0 || socket.readableDidRead)) {
     throw new PushError("Cannot push: this runtime cannot stop a socket that reads", {
       code: "detach",
       operation: "push a socket",
       hint: "Accept it with pauseOnConnect: true, and push it before anything is read",
     });
   }
-  const ahead: Uint8Array | null = socket.read();
-  return ahead ? new Uint8Array(ahead) : new Uint8Array(0);
+  const reading = handle?.reading === true;
+  const parts: Uint8Array[] = [];
+  // A socket that flows, as one does whose last listener has gone, gives its pieces one by one.
+  while (socket.readableLength > 0) {
+    const part: Uint8Array | null = socket.read();
+    if (!part) break;
+    parts.push(part);
+  }
+  const ahead = joined(parts);
+  // Asking for what is there has made it read on.
+  handle?.readStop?.();
+  if (handle) handle.reading = false;
+  return {
+    ahead,
+    restart() {
+      if (ahead.length > 0) socket.unshift(ahead);
+      if (!handle || (!reading && ahead.length === 0)) return;
+      handle.readStart?.();
+      handle.reading = true;
+    },
+  };
 }
 
 function isPipe(given: object): given is TcpPipe | UnixPipe {

@@ -115,14 +115,14 @@ export class ScmSender {
     const abort = (): void => expire(this.#calledOff());
     signal?.addEventListener("abort", abort);
     try {
-      const connection = await this.#open(refused.promise);
-      if (connection instanceof PushError) return { taken: false, error: connection };
+      const { promise, resolve: settle } = Promise.withResolvers<Outcome>();
+      const flight: Flight = { parcel, settle, revoked: undefined, grace: undefined };
       const id = this.#next++;
-      return await new Promise<Outcome>((settle) => {
-        const flight: Flight = { parcel, settle, revoked: undefined, grace: undefined };
-        expire = (error) => this.#revoke(connection, id, flight, error);
-        this.#send(connection, id, flight);
-      });
+      const connection = await this.#board(id, flight, refused.promise);
+      if (connection instanceof PushError) return { taken: false, error: connection };
+      expire = (error) => this.#revoke(connection, id, flight, error);
+      this.#send(connection, id, flight);
+      return await promise;
     } finally {
       timer.cancel();
       signal?.removeEventListener("abort", abort);
@@ -135,8 +135,8 @@ export class ScmSender {
     this.#connection?.channel.cut();
   }
 
-  /** The connection when there is room on it, or why there is none. */
-  async #open(given: Promise<PushError>): Promise<Connection | PushError> {
+  /** Takes a place on the connection, when there is one; or says why there is none. */
+  async #board(id: number, flight: Flight, given: Promise<PushError>): Promise<Connection | PushError> {
     this.#waiting++;
     try {
       for (;;) {
@@ -150,7 +150,11 @@ export class ScmSender {
         const limits = connection.limits ?? await Promise.race([connection.ready.promise, given]);
         if (limits instanceof PushError) return limits;
         if (connection !== this.#connection) continue;
-        if (connection.flights.size < limits.window) return connection;
+        if (connection.flights.size < limits.window) {
+          // At once, or others would find the same place free.
+          connection.flights.set(id, flight);
+          return connection;
+        }
         const room = new Promise<undefined>((resolve) => this.#room.push(() => resolve(undefined)));
         const stop = await Promise.race([room, given]);
         if (stop) return stop;
@@ -198,9 +202,12 @@ export class ScmSender {
       const what = prefix.length > limits.maxBytes
         ? `${prefix.length} bytes read`
         : `${text} bytes of metadata`;
+      connection.flights.delete(id);
+      this.#release();
       return flight.settle({ taken: false, error: this.#refused(`it takes no ${what}`) });
     }
-    connection.flights.set(id, flight);
+    // It may have ended meanwhile, which was told.
+    if (connection.channel.closed) return;
     connection.channel.reading = true;
     connection.channel.send(bytes, [descriptor]);
   }
