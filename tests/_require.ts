@@ -17,6 +17,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bash: "bash",
   conntrack: "conntrack",
   fish: "fish",
+  gcc: "gcc libc6-dev",
+  go: "golang-go",
   ip: "iproute2",
   ldconfig: "libc-bin",
   mount: "mount",

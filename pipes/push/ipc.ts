@@ -8,6 +8,7 @@ import { adopt, type Adopted, closeDescriptor } from "./_adopt.ts";
 import { tryCalls } from "./_descriptor_calls.ts";
 import { handleOf } from "./_internals.ts";
 import { prepare, type Prepared } from "./_prepare.ts";
+import { failed, IPC_OPERATION as OPERATION, taken, type Told } from "./_ipc_answers.ts";
 import type { Pushable } from "./push.ts";
 import { PushError } from "./push_error.ts";
 import type { WorkerReceived } from "./worker.ts";
@@ -69,16 +70,6 @@ export interface IpcReceiver extends AsyncIterable<WorkerReceived>, Disposable {
   close(): void;
 }
 
-/** What goes with a socket; the same as a line of plain mode, and the number by which it is answered. */
-interface Told {
-  readonly type: "holdfast.socket";
-  readonly id: number;
-  readonly kind: Prepared["kind"];
-  readonly metadata: unknown;
-  readonly prefix?: string;
-}
-
-const OPERATION = "push a socket by IPC";
 const MOST_WAITING = 1024;
 
 let last = 0;
@@ -167,56 +158,6 @@ async function handleFor({ descriptor, kind }: Prepared, given: Pushable): Promi
   const socket = new Socket(options);
   socket.on("error", () => {}); // nobody uses it here
   return { what: socket, close: () => void socket.destroy() };
-}
-
-interface Limits {
-  readonly timeout: number;
-  readonly signal: AbortSignal | undefined;
-  readonly clock: Clock;
-}
-
-/** Resolves when the other process says that it has it. */
-async function taken(
-  end: IpcEnd,
-  told: Told,
-  what: unknown,
-  { timeout, signal, clock }: Limits,
-): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const heard = (message: unknown): void => {
-    const { type, id, reason } = (message ?? {}) as Readonly<Record<string, unknown>>;
-    if (id !== told.id) return;
-    if (type === "holdfast.taken") resolve();
-    if (type === "holdfast.refused") {
-      reject(failed("refused", `the other process does not take it, ${String(reason)}`));
-    }
-  };
-  const gone = (): void => reject(failed("closed", "the other process has gone"));
-  const aborted = (): void => reject(signal?.reason);
-  end.on("message", heard);
-  end.on("disconnect", gone);
-  const timer = clock.after(
-    timeout,
-    () => reject(failed("timeout", `nobody has taken it within ${timeout} ms`)),
-    {
-      ref: true,
-    },
-  );
-  signal?.addEventListener("abort", aborted, { once: true });
-  try {
-    // Otherwise it would be closed as soon as it has arrived, taken or not.
-    end.send?.(told, what, { keepOpen: true }, (error) => error && reject(error));
-    await promise;
-  } finally {
-    end.off("message", heard);
-    end.off("disconnect", gone);
-    timer.cancel();
-    signal?.removeEventListener("abort", aborted);
-  }
-}
-
-function failed(code: "timeout" | "closed" | "refused", why: string): PushError {
-  return new PushError(`Cannot ${OPERATION}: ${why}`, { code, operation: OPERATION });
 }
 
 type Arrived = NetSocket | NetServer | DatagramSocket;
