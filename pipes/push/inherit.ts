@@ -88,6 +88,20 @@ const INETD_SCRIPT = 'exec "$@" <&3 >&3 3<&-';
  * @throws {ToolMissingError} When there is no such program.
  * @throws {PushError} When a socket cannot be handed over. Then, and when the program cannot be started, all sockets are as
  * before, except that an adopted listener is closed.
+ *
+ * @example
+ * ```ts
+ * import { startWithSockets } from "@holdfast/net/pipes/push";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * const program = await startWithSockets("sh", {
+ *   args: ["-c", 'test "$LISTEN_FDS:$LISTEN_FDNAMES" = 1:web && test "$LISTEN_PID" = "$$"'],
+ *   sockets: [listener],
+ *   names: ["web"],
+ * });
+ * assertEquals(await program.ended, { code: 0, signal: null });
+ * ```
  */
 export async function startWithSockets(
   command: string,

@@ -89,6 +89,21 @@ let last = 0;
  * @returns Resolves when it was taken.
  * @throws {PushError} `timeout`, `refused`, or `closed` where the other process has gone. A bare socket is as it was then, and of a pipe the
  * error has what is left; but after a timeout the other process may still have it, and must be ended before it is used here.
+ *
+ * @example
+ * ```ts ignore
+ * import { spawn } from "node:child_process";
+ * import process from "node:process";
+ * import { pushByIpc, receiveByIpc } from "@holdfast/net/pipes/push";
+ *
+ * if (process.send) {
+ *   for await (const received of receiveByIpc(process)) console.log(received.kind, received.metadata);
+ * } else {
+ *   const child = spawn("deno", ["run", "server.ts"], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+ *   const listener = Deno.listen({ port: 8080 });
+ *   for await (const conn of listener) await pushByIpc(child, conn, { metadata: "one more" });
+ * }
+ * ```
  */
 export async function pushByIpc(
   end: IpcEnd,

@@ -52,7 +52,7 @@ const MOST = 1024;
  *
  * @example
  * ```ts
- * import { listenFds } from "@holdfast/net/pipes";
+ * import { listenFds } from "@holdfast/net/pipes/push";
  * import { assertEquals } from "@std/assert";
  *
  * // Started by hand there are none, and a service opens its own.
@@ -92,6 +92,17 @@ export async function listenFds(options: ListenFdsOptions = {}): Promise<readonl
  *
  * @returns The socket.
  * @throws {PushError} `kind` where standard input is none; it is left alone.
+ *
+ * @example
+ * ```ts ignore
+ * import { inetdSocket } from "@holdfast/net/pipes/push";
+ *
+ * const socket = await inetdSocket();
+ * if (socket.kind === "stream") {
+ *   await using pipe = socket.pipe();
+ *   for await (const message of pipe.messages) await pipe.send(message);
+ * }
+ * ```
  */
 export async function inetdSocket(): Promise<Adopted> {
   return await adopt(await duplicateOfInput());

@@ -29,7 +29,7 @@ export const MAX_PEEK: number = 16 * 1024;
  *
  * @example
  * ```ts
- * import { peekRoute } from "@holdfast/net/pipes";
+ * import { peekRoute } from "@holdfast/net/pipes/push";
  * import { assertEquals } from "@std/assert";
  *
  * const head = new TextEncoder().encode("GET /news HTTP/1.1\r\nHost: Example.org:8080\r\n\r\n");

@@ -53,6 +53,20 @@ export interface HttpServer extends AsyncDisposable {
  * @param options What does the work.
  * @returns The server.
  * @throws {TypeError} With `by: "Deno.serve"` where that cannot be done; the listener is as before.
+ *
+ * @example
+ * ```ts
+ * import { listenFds, serveHttp } from "@holdfast/net/pipes/push";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const servers = [];
+ * for (const { name, socket } of await listenFds()) {
+ *   if (socket?.kind !== "listener") continue;
+ *   servers.push(await serveHttp(socket, () => new Response(`served by ${name}`)));
+ * }
+ * // Started by systemd there is one for each of its lines, started by hand none.
+ * assertEquals(servers, []);
+ * ```
  */
 export async function serveHttp(
   listener: AdoptedListener,

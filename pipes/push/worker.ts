@@ -131,6 +131,30 @@ let last = 0;
  * @param options What to tell, and how long it may take.
  * @returns Resolves when it was taken.
  * @throws {PushError} `timeout` or `refused`; a bare socket is as it was then, and of a pipe the error has what is left.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "node:net";
+ * import { pushToWorker, receiveInWorker } from "@holdfast/net/pipes/push";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // As a rule the one end is a Worker, and the other one its `self`.
+ * const { port1, port2 } = new MessageChannel();
+ * port1.start();
+ * const server = createServer();
+ * await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+ * const pushed = pushToWorker(port1, server, { metadata: "web" });
+ * using receiver = receiveInWorker(port2);
+ * for await (const received of receiver) {
+ *   assertEquals([received.kind, received.metadata], ["listener", "web"]);
+ *   if (received.kind === "listener") await received.listener.close();
+ *   break;
+ * }
+ * await pushed;
+ * assertEquals(server.listening, false);
+ * port1.close();
+ * port2.close();
+ * ```
  */
 export async function pushToWorker(
   worker: MessageEnd,
@@ -170,6 +194,15 @@ export async function pushToWorker(
  * @param end Where they come from.
  * @param options How connections become pipes.
  * @returns The receiver.
+ *
+ * @example
+ * ```ts
+ * import { receiveInWorker } from "@holdfast/net/pipes/push";
+ *
+ * const { port1, port2 } = new MessageChannel();
+ * using _receiver = receiveInWorker(port2);
+ * port1.close();
+ * ```
  */
 export function receiveInWorker(
   end: MessageEnd = globalThis as unknown as MessageEnd,
