@@ -155,15 +155,19 @@ Deno.test("who sends more than fits waits until it was taken, and a sender can g
   const chunk = new Uint8Array(40_000);
   await a.send(chunk);
   const stop = new AbortController();
+  const waits = a.send(chunk);
   const stuck = assertRejects(() => a.send(chunk, { signal: stop.signal }), Error, "enough");
   const also = a.send("x");
+  const before = a.bufferedAmount;
   stop.abort(new Error("enough"));
   await stuck;
-  assert(a.bufferedAmount > 1000, `${a.bufferedAmount} bytes wait`);
+  assertEquals(a.bufferedAmount, before - chunk.length);
   let bytes = 0;
   while (bytes < 2 * chunk.length + 1) bytes += (await b.recv())?.length ?? 0;
-  await also;
-  assertEquals(a.bufferedAmount, 0);
+  await Promise.all([waits, also, a.flush()]);
+  assertEquals([a.bufferedAmount, a.stats.bytesSent, a.stats.messagesSent], [0, bytes, 3]);
+  await a.close();
+  assertEquals(await b.recv(), null);
   await Promise.all([a.close(), b.close()]);
 });
 

@@ -74,7 +74,7 @@ export class Carrier {
 
   /** Sends; resolves when there is room for more, and keeps the process alive until then. */
   send(data: PipeData, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-    const room = this.outbound.send(data, signal === undefined);
+    const room = this.outbound.send(data, signal);
     if (!room) return DONE;
     const within = signal ? orAbort(room, signal) : room;
     // A write of the system keeps it alive by itself, and a timer would cost more than the message.

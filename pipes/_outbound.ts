@@ -38,7 +38,7 @@ interface Batch {
 /** Who waits for what was sent before. */
 interface Waiter {
   /** How many bytes must have left. */
-  readonly until: number;
+  until: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -96,12 +96,13 @@ export class Outbound {
    * Takes a message.
    *
    * @param data The message.
-   * @param lent Whether the caller leaves it alone until what is returned is settled, so that it need not be copied.
+   * @param signal Takes the message back as long as nothing of it has left. Without it the caller leaves the message alone
+   *   until what is returned is settled, so that it need not be copied.
    * @returns Undefined where there is room for more; else a promise for it.
    * @throws {RangeError} When the framing or the link cannot carry it.
    * @throws What the link could not be written for.
    */
-  send(data: PipeData, lent: boolean): Promise<void> | undefined {
+  send(data: PipeData, signal?: AbortSignal): Promise<void> | undefined {
     if (this.#failure) throw this.#failure.error;
     const text = typeof data === "string";
     const bytes = text ? encoder.encode(data) : data;
@@ -110,9 +111,12 @@ export class Outbound {
       throw new RangeError(`Cannot send: a message may have ${maxMessage} bytes here, got ${bytes.length}`);
     }
     let whole = false;
+    // What may be taken back is joined to nothing.
+    const loose = signal && (this.#writing || this.#paused) && this.buffered + bytes.length > this.#highWater;
+    if (loose) this.#open = undefined;
     if (unit === "message") this.#push(text ? bytes : bytes.slice(), text);
     else if (this.#framer) this.#frame(this.#framer, bytes);
-    else if (bytes.length > COPIED && (text || lent && !this.#writing)) {
+    else if (bytes.length > COPIED && (text || !signal && !this.#writing)) {
       this.#push(bytes, false);
       // The caller has its memory back when it was written.
       whole = !text;
@@ -124,7 +128,11 @@ export class Outbound {
     }
     if (!this.#writing && !this.#paused && this.#queue.length > 0) this.#write(this.#link);
     if (whole) return this.#until(this.#given);
-    return this.buffered > this.#highWater ? this.#until(this.#given - this.#highWater) : undefined;
+    if (this.buffered <= this.#highWater) return undefined;
+    const room = this.#until(this.#given - this.#highWater);
+    const batch = loose ? this.#queue.at(-1) : undefined;
+    if (batch) this.#lend(batch, room, signal as AbortSignal);
+    return room;
   }
 
   /** Resolves when everything was written. */
@@ -169,6 +177,31 @@ export class Outbound {
     this.#current = undefined;
     this.buffered = 0;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
+  }
+
+  /** Lets a signal take a batch back as long as its sender waits. */
+  #lend(batch: Batch, room: Promise<void>, signal: AbortSignal): void {
+    this.#open = undefined;
+    const takeBack = (): void => this.#takeBack(batch);
+    const done = (): void => signal.removeEventListener("abort", takeBack);
+    signal.addEventListener("abort", takeBack, { once: true });
+    room.then(done, done);
+  }
+
+  #takeBack(batch: Batch): void {
+    const at = this.#queue.indexOf(batch);
+    if (at < 0) return;
+    let begin = this.#given - this.buffered + (this.#current?.used ?? 0);
+    for (const { used } of this.#queue.slice(0, at)) begin += used;
+    this.#queue.splice(at, 1);
+    if (batch.pooled) joining.giveBack(batch.pooled);
+    this.#given -= batch.used;
+    this.buffered -= batch.used;
+    // Who waits for what came behind it has less to wait for.
+    for (const waiter of this.#waiters) {
+      if (waiter.until > begin) waiter.until = Math.max(begin, waiter.until - batch.used);
+    }
+    this.#wake();
   }
 
   #until(until: number): Promise<void> {
