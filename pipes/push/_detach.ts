@@ -40,17 +40,31 @@ export function withoutWay(way: DetachWay): Disposable {
   return { [Symbol.dispose]: () => void switchedOff.delete(way) };
 }
 
+/** How a socket is to be let go. */
+export interface DetachPlan {
+  /** The way; `null` for what an ordinary close is good for. */
+  readonly way: DetachWay | null;
+  /** The number that the runtime has for it, where that is needed. */
+  readonly own: number | null;
+}
+
 /**
  * Looks for the way in which a socket can be let go, before anybody else has it.
  *
- * @returns The way; `null` for what an ordinary close is good for.
+ * @param described The socket.
+ * @param fd Another descriptor of it.
+ * @returns The way.
  * @throws {PushError} `detach` where there is none.
  */
-export async function detachWay({ what }: Described): Promise<DetachWay | null> {
-  if (what !== "conn") return null;
+export async function planDetach({ what, socket }: Described, fd: number): Promise<DetachPlan> {
+  if (what !== "conn") return { way: null, own: null };
   for (const way of WAYS) {
     if (switchedOff.has(way) || (way === "http-abort" && !mayUse("http-abort"))) continue;
-    if (await works(way)) return way;
+    if (!await works(way)) continue;
+    if (way === "http-abort") return { way, own: null };
+    using calls = tryCalls();
+    const own = calls && numberOf(calls, socket, fd);
+    if (own !== null) return { way, own };
   }
   throw new PushError("Cannot push: this runtime has no way to let go of a connection without ending it", {
     code: "detach",
@@ -64,22 +78,22 @@ export async function detachWay({ what }: Described): Promise<DetachWay | null> 
  *
  * @param described The socket.
  * @param fd Another descriptor of it, which stays open.
- * @param way What {@linkcode detachWay} said.
+ * @param plan What {@linkcode planDetach} said.
  */
-export function detach(described: Described, fd: number, way: DetachWay | null): void {
+export function detach(described: Described, fd: number, plan: DetachPlan): void {
   const { what, socket } = described;
   if (what === "node-socket") socket.destroy();
   else if (what === "node-server") withPathKept(described, () => void socket.close());
   else if (what === "listener") withPathKept(described, () => socket.close());
-  else if (what === "conn") letGo(socket, fd, way);
+  else if (what === "conn") letGo(socket, fd, plan);
   else socket.close();
 }
 
-function letGo(conn: Deno.TcpConn | Deno.UnixConn, fd: number, way: DetachWay | null): void {
-  if (way === "swap") {
+function letGo(conn: Deno.TcpConn | Deno.UnixConn, fd: number, { own }: DetachPlan): void {
+  if (own !== null) {
     using calls = tryCalls();
-    const own = calls && numberOf(calls, conn, fd);
-    if (calls && own !== null) return swap(calls, conn, own);
+    // It may have been closed meanwhile, and the number be another's.
+    if (calls && identityOf(calls, own) === identityOf(calls, fd)) return swap(calls, conn, own);
   }
   if (!abortHttp(conn)) {
     throw new PushError(
@@ -172,9 +186,9 @@ async function tryOut(way: DetachWay): Promise<boolean> {
   const described = describe(near);
   const { fd } = await findDescriptor(described);
   try {
-    const number = way === "swap" && calls ? numberOf(calls, near, fd) : null;
-    if (way === "swap" && number === null) return false;
-    letGo(near, fd, way);
+    const own = way === "swap" && calls ? numberOf(calls, near, fd) : null;
+    if (way === "swap" && own === null) return false;
+    letGo(near, fd, { way, own });
     if (!calls) return await quiet(far);
     // An end would be there by now: within one machine it travels with the call that sends it.
     const { fd: peer } = await findDescriptor(describe(far));

@@ -1,13 +1,13 @@
 /** Sockets on their way to a program that is being started. */
 
-import type { SocketCalls } from "../../internal/ffi/socket_calls.ts";
 import { closeDescriptor } from "./_adopt.ts";
 import type { AdoptedListener } from "./_adopted_listener.ts";
-import { findDescriptor } from "./_descriptor.ts";
 import { tryCalls } from "./_descriptor_calls.ts";
-import { detach, detachWay } from "./_detach.ts";
+import { detach, planDetach } from "./_detach.ts";
 import { type StreamHandle, tcpHandleClass } from "./_internals.ts";
-import { type BareSocket, describe } from "./_pushable.ts";
+import { prepare, type Prepared } from "./_prepare.ts";
+import type { BareSocket } from "./_pushable.ts";
+import { PushError } from "./push_error.ts";
 
 /** More numbers than this could be some that the runtime needs while it starts a program. */
 export const MOST_PASSED = 16;
@@ -23,12 +23,17 @@ type HandleClass = new (type: 0) => StreamHandle;
 /** Sockets on their way: second descriptors of them, and how the first ones are let go. */
 export class Passing implements AsyncDisposable {
   readonly #descriptors: number[] = [];
-  readonly #letGo: (() => void)[] = [];
+  readonly #prepared: Prepared[] = [];
+  readonly #keep: boolean;
   /** By this it is done where the C library may not be asked. */
   readonly #Handle: HandleClass | undefined;
+  /** What closes descriptors that are in the way. */
+  readonly #low: (() => void)[] = [];
+  #passed = false;
   #open = true;
 
-  private constructor(Handle: HandleClass | undefined) {
+  private constructor(keep: boolean, Handle: HandleClass | undefined) {
+    this.#keep = keep;
     this.#Handle = Handle;
   }
 
@@ -40,9 +45,9 @@ export class Passing implements AsyncDisposable {
    * @throws {PushError} When one of them cannot be handed over.
    */
   static async of(sockets: readonly (BareSocket | AdoptedListener)[], keep: boolean): Promise<Passing> {
-    const passing = new Passing(await tcpHandleClass());
+    const passing = new Passing(keep, await tcpHandleClass());
     try {
-      for (const socket of sockets) await passing.#add(socket, keep);
+      for (const socket of sockets) await passing.#add(socket);
       return passing;
     } catch (error) {
       await passing[Symbol.asyncDispose]();
@@ -62,57 +67,74 @@ export class Passing implements AsyncDisposable {
    * @param blocking Whether they are to be blocking then.
    */
   passed(done: boolean, blocking: boolean): void {
-    if (done) { for (const letGo of this.#letGo) letGo(); }
+    this.#passed = true;
+    for (const prepared of this.#prepared) {
+      if (done && !this.#keep) prepared.letGo();
+      else prepared.giveBack();
+    }
     for (const fd of this.#descriptors) this.#open = !setBlocking(fd, done && blocking, this.#Handle);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#passed) { for (const prepared of this.#prepared) prepared.giveBack(); }
+    for (const close of this.#low) close();
     if (!this.#open) return;
     this.#open = false;
     using calls = tryCalls();
     for (const fd of this.#descriptors) await closeDescriptor(calls, fd);
   }
 
-  async #add(socket: BareSocket | AdoptedListener, keep: boolean): Promise<void> {
+  async #add(socket: BareSocket | AdoptedListener): Promise<void> {
     if (isAdopted(socket)) {
-      if (keep) throw new TypeError("Cannot keep an adopted listener beside a program: nothing uses it here");
+      if (this.#keep) {
+        throw new TypeError("Cannot keep an adopted listener beside a program: nothing uses it here");
+      }
       this.#push(socket.release());
       return;
     }
-    const described = describe(socket);
-    const way = keep ? null : await detachWay(described);
-    const { fd } = await findDescriptor(described);
-    this.#push(fd);
-    if (!keep) this.#letGo.push(() => detach(described, fd, way));
+    const prepared = await prepare(socket, { keep: this.#keep });
+    this.#prepared.push(prepared);
+    this.#push(prepared.descriptor);
+    if (prepared.prefix.length === 0) return;
+    throw new PushError("Cannot pass a socket to a program: some of it was read already, and would be lost", {
+      code: "kind",
+      operation: "pass a socket to a program",
+      hint: "Accept it with pauseOnConnect: true, and pass it before anything is read",
+    });
   }
 
+  /** Those with numbers that are in the way get others; whoever prepared them has the first ones still. */
   #push(fd: number): void {
     using calls = tryCalls();
-    this.#descriptors.push(raised(fd, calls, this.#Handle));
+    const Handle = this.#Handle;
+    if (fd >= FIRST_FREE || (!calls && !Handle)) {
+      this.#descriptors.push(fd);
+    } else if (calls) {
+      this.#low.push(() => closeSoon(fd));
+      this.#descriptors.push(
+        calls.check(calls.call.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE), "duplicate a descriptor"),
+      );
+    } else if (Handle) {
+      const handle = new Handle(0);
+      handle.open(fd);
+      this.#low.push(() => handle.close());
+      let high = handle.fdForIpc();
+      for (; high >= 0 && high < FIRST_FREE; high = handle.fdForIpc()) {
+        const low = high;
+        this.#low.push(() => setBlocking(low, false, Handle));
+      }
+      this.#descriptors.push(high);
+    }
   }
+}
+
+function closeSoon(fd: number): void {
+  using calls = tryCalls();
+  calls?.call.close(fd);
 }
 
 function isAdopted(socket: BareSocket | AdoptedListener): socket is AdoptedListener {
   return "release" in socket && typeof socket.release === "function";
-}
-
-/** Gives a descriptor a number that is out of the way. */
-function raised(fd: number, calls: SocketCalls | null, Handle: HandleClass | undefined): number {
-  if (fd >= FIRST_FREE) return fd;
-  if (calls) {
-    const high = calls.check(calls.call.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE), "duplicate a descriptor");
-    calls.call.close(fd);
-    return high;
-  }
-  if (!Handle) return fd;
-  const handle = new Handle(0);
-  handle.open(fd);
-  const low: number[] = [];
-  let high = handle.fdForIpc();
-  for (; high >= 0 && high < FIRST_FREE; high = handle.fdForIpc()) low.push(high);
-  handle.close();
-  for (const number of low) setBlocking(number, false, Handle);
-  return high;
 }
 
 /**

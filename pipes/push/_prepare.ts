@@ -2,11 +2,12 @@
 
 import type { Socket } from "node:net";
 import type { Detached, TcpPipe, UnixPipe } from "../pipe.ts";
-import type { AdoptedKind } from "./_adopt.ts";
+import { type AdoptedKind, closeDescriptor } from "./_adopt.ts";
+import { tryCalls } from "./_descriptor_calls.ts";
 import { findDescriptor } from "./_descriptor.ts";
-import { detach, detachWay } from "./_detach.ts";
+import { detach, type DetachPlan, planDetach } from "./_detach.ts";
 import { handleOf, mayUse } from "./_internals.ts";
-import { type BareSocket, describe } from "./_pushable.ts";
+import { type BareSocket, describe, type Described } from "./_pushable.ts";
 import { PushError } from "./push_error.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -41,14 +42,14 @@ export async function prepare(
   const socket = (detached ? detached.connection : given) as BareSocket;
   try {
     const described = describe(socket);
-    const way = keep ? null : await detachWay(described);
     const { fd } = await findDescriptor(described);
-    const stopped = described.what === "node-socket" ? stop(described.socket) : null;
+    const plan = keep ? null : await planned(described, fd);
+    const stopped = described.what === "node-socket" ? await stoppedOr(described.socket, fd) : null;
     return {
       descriptor: fd,
       kind: described.kind,
       prefix: joined([prefix, detached?.unread ?? NOTHING, stopped?.ahead ?? NOTHING]),
-      letGo: () => detach(described, fd, way),
+      letGo: () => void (plan && detach(described, fd, plan)),
       giveBack() {
         stopped?.restart();
         return detached;
@@ -56,6 +57,28 @@ export async function prepare(
     };
   } catch (error) {
     if (detached && error instanceof PushError) throw error.with(detached);
+    throw error;
+  }
+}
+
+/** The plan; the descriptor is closed where there is none. */
+async function planned(described: Described, fd: number): Promise<DetachPlan> {
+  try {
+    return await planDetach(described, fd);
+  } catch (error) {
+    using calls = tryCalls();
+    await closeDescriptor(calls, fd);
+    throw error;
+  }
+}
+
+/** Stops a socket; the descriptor is closed where that cannot be done. */
+async function stoppedOr(socket: Socket, fd: number): Promise<Stopped> {
+  try {
+    return stop(socket);
+  } catch (error) {
+    using calls = tryCalls();
+    await closeDescriptor(calls, fd);
     throw error;
   }
 }
