@@ -182,6 +182,34 @@ socket.once("message", (message, from) =>
   });
 
   Deno.test({
+    name: `listeners of systemd are handed on to another program in another order, ${name}`,
+    ...requires({ os: ["linux"], tools: ["systemd-socket-activate", "python3"] }),
+    async fn() {
+      const [one, two] = [freePort(), freePort()];
+      const program = `
+import os, socket
+names = os.environ["LISTEN_FDNAMES"].split(":")
+print([[name, socket.socket(fileno=3 + n).getsockname()[1]] for n, name in enumerate(names)], file=__import__("sys").stderr)`;
+      await using service = await activate(
+        ["-l", `127.0.0.1:${one}`, "-l", `127.0.0.1:${two}`],
+        [...flags.slice(0, 1), "--allow-run=/bin/sh", "--allow-env", ...flags.slice(2)],
+        `import { startWithSockets } from "#/pipes/push/inherit.ts";
+${TAKE}
+const program = await startWithSockets("python3", {
+  args: ["-c", ${JSON.stringify(program)}],
+  sockets: sockets.map(({ socket }) => socket).reverse(),
+  names: ["second", "first"],
+});
+await program.ended;`,
+      );
+      await service.said(/Listening on .* as 4/);
+      (await Deno.connect({ hostname: "127.0.0.1", port: one })).close();
+      assertEquals(await service.said(/(\[\['second.*)\n/), `[['second', ${two}], ['first', ${one}]]`);
+      assertEquals(await service.ended, 0);
+    },
+  });
+
+  Deno.test({
     name: `a listener of systemd serves HTTP, ${name}`,
     ...NEEDS,
     async fn() {

@@ -3,7 +3,6 @@
 import { closeDescriptor } from "./_adopt.ts";
 import type { AdoptedListener } from "./_adopted_listener.ts";
 import { tryCalls } from "./_descriptor_calls.ts";
-import { detach, planDetach } from "./_detach.ts";
 import { type StreamHandle, tcpHandleClass } from "./_internals.ts";
 import { prepare, type Prepared } from "./_prepare.ts";
 import type { BareSocket } from "./_pushable.ts";
