@@ -1,7 +1,6 @@
 /** The connection below a pipe, which may be replaced by another one. */
 
 import { type Clock, holdProcess } from "../internal/clock.ts";
-import { orAbort } from "../recover/_or_abort.ts";
 import type { Transport } from "./address.ts";
 import type { Framer } from "./framing.ts";
 import { Inbound } from "./_inbound.ts";
@@ -76,9 +75,8 @@ export class Carrier {
   send(data: PipeData, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
     const room = this.outbound.send(data, signal);
     if (!room) return DONE;
-    const within = signal ? orAbort(room, signal) : room;
     // A write of the system keeps it alive by itself, and a timer would cost more than the message.
-    return SYSTEM.includes(this.link.transport) ? within : held(within, clock);
+    return SYSTEM.includes(this.link.transport) ? room : held(room, clock);
   }
 
   /** Waits until everything was sent, or could not be, but not for longer than some milliseconds. */

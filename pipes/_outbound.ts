@@ -96,8 +96,8 @@ export class Outbound {
    * Takes a message.
    *
    * @param data The message.
-   * @param signal Takes the message back as long as nothing of it has left. Without it the caller leaves the message alone
-   *   until what is returned is settled, so that it need not be copied.
+   * @param signal Ends the wait, and takes the message back as long as nothing of it has left. Without it the caller leaves the
+   *   message alone until what is returned is settled, so that it need not be copied.
    * @returns Undefined where there is room for more; else a promise for it.
    * @throws {RangeError} When the framing or the link cannot carry it.
    * @throws What the link could not be written for.
@@ -129,10 +129,9 @@ export class Outbound {
     if (!this.#writing && !this.#paused && this.#queue.length > 0) this.#write(this.#link);
     if (whole) return this.#until(this.#given);
     if (this.buffered <= this.#highWater) return undefined;
-    const room = this.#until(this.#given - this.#highWater);
-    const batch = loose ? this.#queue.at(-1) : undefined;
-    if (batch) this.#lend(batch, room, signal as AbortSignal);
-    return room;
+    const until = this.#given - this.#highWater;
+    if (!signal) return this.#until(until);
+    return this.#untilAborted(until, loose ? this.#queue.at(-1) : undefined, signal);
   }
 
   /** Resolves when everything was written. */
@@ -179,13 +178,23 @@ export class Outbound {
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
-  /** Lets a signal take a batch back as long as its sender waits. */
-  #lend(batch: Batch, room: Promise<void>, signal: AbortSignal): void {
-    this.#open = undefined;
-    const takeBack = (): void => this.#takeBack(batch);
-    const done = (): void => signal.removeEventListener("abort", takeBack);
-    signal.addEventListener("abort", takeBack, { once: true });
-    room.then(done, done);
+  /** Waits for room, and takes the batch back when nobody waits any more. */
+  async #untilAborted(until: number, batch: Batch | undefined, signal: AbortSignal): Promise<void> {
+    if (batch) this.#open = undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { until, resolve, reject };
+    this.#waiters.push(waiter);
+    const giveUp = (): void => {
+      this.#waiters = this.#waiters.filter((one) => one !== waiter);
+      if (batch) this.#takeBack(batch);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
   }
 
   #takeBack(batch: Batch): void {
