@@ -16,6 +16,9 @@ import { decodeSnapshot, encodeSnapshot } from "./_snapshot.ts";
 
 export type { Attachment, SessionCoreOptions, SessionFailure } from "./_core_types.ts";
 
+/** How many bytes may wait for the carrier, as long as there is one. */
+const BACKLOG = 256 * 1024;
+
 /** One end of a session. */
 export class SessionCore {
   readonly #options: SessionCoreOptions;
@@ -24,8 +27,6 @@ export class SessionCore {
   readonly #liveness: Liveness;
   readonly #news: LineNews;
   #line: Line | undefined;
-  /** Whose bytes are being taken apart. */
-  #receiving: Line | undefined;
   /** What was written and not acknowledged. */
   #store: ReplayStore;
   #sent = 0;
@@ -68,7 +69,6 @@ export class SessionCore {
       readable: () => this.onReadable?.(),
       frame: (type, offset, payload) => this.#frame(type, offset, payload),
       violated: (reason) => this.#violated(reason),
-      alive: () => this.#failure === null && this.#line === this.#receiving,
     });
     this.#news = {
       consumed: () => this.#in.consumed,
@@ -91,7 +91,10 @@ export class SessionCore {
     const incoming = core.#in;
     core.#store = new ReplayStore(Math.min(state.acknowledged, written), window);
     for (const part of state.unacknowledged) core.#store.write(part);
-    for (const part of state.unread) incoming.inbox.add(part, 0, part.length, undefined);
+    for (const part of state.unread) {
+      incoming.inbox.add(part, 0, part.length);
+      incoming.inbox.keep();
+    }
     core.#sent = state.sent;
     core.#acknowledged = state.acknowledged;
     core.#finished = finished;
@@ -174,9 +177,12 @@ export class SessionCore {
   write(data: Uint8Array): number {
     if (this.#failure || data.length === 0) return 0;
     if (this.#finished) throw new TypeError("Cannot write: the end was written already");
-    const left = Math.min(this.#acknowledged + this.#options.window, MAX_POSITION - 1) - this.#store.end;
-    const taken = this.#store.write(left < data.length ? data.subarray(0, Math.max(0, left)) : data);
-    if (taken < data.length) this.#full(taken < left);
+    const { end, taken: given } = this.#store;
+    const left = Math.min(this.#acknowledged + this.#options.window, MAX_POSITION - 1) - end;
+    // A carrier that is slower than the application is not run away from: memory that was used lately is fast.
+    const room = this.#line ? Math.min(left, given + BACKLOG - end) : left;
+    const taken = this.#store.write(room < data.length ? data.subarray(0, Math.max(0, room)) : data);
+    if (taken < data.length) this.#full(taken < room);
     if (taken > 0) this.#output();
     return taken;
   }
@@ -303,7 +309,9 @@ export class SessionCore {
       receive: (bytes) => this.#receive(line, bytes),
       next: () => this.#next(line),
       detach: () => {
-        if (this.#line === line) this.#line = undefined;
+        if (this.#line !== line) return;
+        this.#line = undefined;
+        this.#unblock();
       },
     };
   }
@@ -369,6 +377,7 @@ export class SessionCore {
     if (bytes) {
       line.chunk = this.#store.lend();
       this.#gave(this.#store.taken);
+      if (this.#store.end - this.#store.taken <= BACKLOG / 2) this.#unblock();
       return bytes;
     }
     if (line.fin) {
@@ -398,9 +407,9 @@ export class SessionCore {
 
   #receive(line: Line, bytes: Uint8Array): void {
     if (this.#line !== line || this.#failure) return;
-    this.#receiving = line;
     this.#liveness.heard(this.#now());
     line.decoder.push(bytes, this.#in);
+    if (!this.#failure) this.#in.settle();
   }
 
   #frame(type: number, offset: number, payload: Uint8Array): boolean {
@@ -427,11 +436,14 @@ export class SessionCore {
     if (position <= this.#acknowledged) return;
     this.#acknowledged = position;
     this.#store.acknowledge(position);
-    if (this.#blocked) {
-      this.#blocked = false;
-      this.onWritable?.();
-    }
+    this.#unblock();
     this.#finishing();
+  }
+
+  #unblock(): void {
+    if (!this.#blocked || this.#store.end >= this.#acknowledged + this.#options.window) return;
+    this.#blocked = false;
+    this.onWritable?.();
   }
 
   #violated(reason: string): false {

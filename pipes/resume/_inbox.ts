@@ -1,14 +1,16 @@
 /** What was received and waits for the application. */
 
 import { borrowChunk, type Chunk, dropChunk, LARGE } from "./_chunks.ts";
+import { copy } from "./_copy.ts";
 
 /** Bytes in order; those that are read while they come are copied only once. */
 export class Inbox {
   #chunks: Chunk[] = [];
-  /** Bytes that came just now and lie in memory of the carrier, and which of them. */
+  /** Memory of the carrier that bytes came in just now, and from where to where they lie there, by turns. */
   #fresh: Uint8Array | undefined;
-  #from = 0;
-  #to = 0;
+  readonly #places: number[] = [];
+  /** The first of those places that was not read. */
+  #place = 0;
   /** How many bytes wait. */
   length = 0;
 
@@ -18,23 +20,27 @@ export class Inbox {
   }
 
   /**
-   * Takes bytes in.
+   * Takes bytes in. They can be read at once, and have to stay as they are until {@linkcode Inbox.keep} is called.
    *
-   * @param bytes Where they are; the caller's again when this returns.
+   * @param bytes Where they are; the same for all calls before `keep`.
    * @param from Where in there they begin.
    * @param to Where they end.
-   * @param offer Called where nothing else waits, so that the bytes can be read without being kept before.
    */
-  add(bytes: Uint8Array, from: number, to: number, offer: (() => void) | undefined): void {
+  add(bytes: Uint8Array, from: number, to: number): void {
     this.length += to - from;
-    if (this.#chunks.length > 0 || !offer) return this.#keep(bytes, from, to);
     this.#fresh = bytes;
-    this.#from = from;
-    this.#to = to;
-    offer();
-    // Whoever ended the session while he was offered the bytes has taken them away.
-    if (this.#fresh && this.#from < to) this.#keep(bytes, this.#from, to);
-    this.#fresh = undefined;
+    this.#places.push(from, to);
+  }
+
+  /** Copies what was taken in and not read. */
+  keep(): void {
+    const places = this.#places;
+    const fresh = this.#fresh;
+    if (!fresh) return;
+    for (let n = this.#place; n < places.length; n += 2) {
+      this.#copy(fresh, places[n] ?? 0, places[n + 1] ?? 0);
+    }
+    this.#forget();
   }
 
   /**
@@ -49,19 +55,14 @@ export class Inbox {
       const chunk = this.#chunks[0];
       if (!chunk) break;
       const size = Math.min(into.length - at, chunk.end - chunk.begin);
-      into.set(chunk.bytes.subarray(chunk.begin, chunk.begin + size), at);
+      copy(into, at, chunk.bytes, chunk.begin, chunk.begin + size);
       at += size;
       chunk.begin += size;
       if (chunk.begin < chunk.end) break;
       this.#chunks.shift();
       dropChunk(chunk);
     }
-    if (this.#fresh && at < into.length) {
-      const end = Math.min(this.#to, this.#from + into.length - at);
-      into.set(this.#fresh.subarray(this.#from, end), at);
-      at += end - this.#from;
-      this.#from = end;
-    }
+    if (this.#fresh) at = this.#readFresh(this.#fresh, into, at);
     this.length -= at;
     return at;
   }
@@ -69,18 +70,43 @@ export class Inbox {
   /** Calls with all bytes, in order; they go on waiting. */
   peek(each: (bytes: Uint8Array) => void): void {
     for (const { bytes, begin, end } of this.#chunks) each(bytes.subarray(begin, end));
-    if (this.#fresh) each(this.#fresh.subarray(this.#from, this.#to));
+    const places = this.#places;
+    for (let n = this.#place; n < places.length; n += 2) {
+      if (this.#fresh) each(this.#fresh.subarray(places[n], places[n + 1]));
+    }
   }
 
   /** Forgets everything. */
   clear(): void {
     for (const chunk of this.#chunks) dropChunk(chunk);
     this.#chunks = [];
-    this.#fresh = undefined;
+    this.#forget();
     this.length = 0;
   }
 
-  #keep(bytes: Uint8Array, from: number, to: number): void {
+  #forget(): void {
+    this.#fresh = undefined;
+    this.#places.length = 0;
+    this.#place = 0;
+  }
+
+  /** Goes on to fill a buffer; says how full it is. */
+  #readFresh(fresh: Uint8Array, into: Uint8Array, begin: number): number {
+    const places = this.#places;
+    let at = begin;
+    while (at < into.length && this.#place < places.length) {
+      const from = places[this.#place] ?? 0;
+      const to = places[this.#place + 1] ?? 0;
+      const end = Math.min(to, from + into.length - at);
+      copy(into, at, fresh, from, end);
+      at += end - from;
+      places[this.#place] = end;
+      if (end === to) this.#place += 2;
+    }
+    return at;
+  }
+
+  #copy(bytes: Uint8Array, from: number, to: number): void {
     let at = from;
     while (at < to) {
       let chunk = this.#chunks.at(-1);
@@ -89,7 +115,7 @@ export class Inbox {
         this.#chunks.push(chunk);
       }
       const size = Math.min(to - at, chunk.bytes.length - chunk.end);
-      chunk.bytes.set(bytes.subarray(at, at + size), chunk.end);
+      copy(chunk.bytes, chunk.end, bytes, at, at + size);
       chunk.end += size;
       at += size;
     }

@@ -15,8 +15,6 @@ export interface IncomingOwner {
   frame(type: number, offset: number, payload: Uint8Array): boolean;
   /** The other end broke the rules. */
   violated(reason: string): false;
-  /** Whether what is being received still concerns the session. */
-  alive(): boolean;
 }
 
 /** The most that is consumed without an ACK, and how long one is put off, in milliseconds. */
@@ -100,8 +98,8 @@ export class Incoming implements FrameSink {
     const known = Math.max(0, this.received - position);
     if (known >= to - from) return true;
     this.received += to - from - known;
-    this.inbox.add(bytes, from + known, to, this.#wanted ? this.#offer : undefined);
-    return this.#owner.alive();
+    this.inbox.add(bytes, from + known, to);
+    return true;
   }
 
   frame(type: number, offset: number, payload: Uint8Array): boolean {
@@ -112,16 +110,19 @@ export class Incoming implements FrameSink {
     }
     this.fin = offset;
     this.received++;
-    if (this.#wanted) this.#offer();
-    return this.#owner.alive();
+    return true;
   }
 
   violation(reason: string): void {
     this.#owner.violated(reason);
   }
 
-  readonly #offer = (): void => {
-    this.#wanted = false;
-    this.#owner.readable();
-  };
+  /** All that came at once was taken apart: who waits may read it where it lies, and the rest is kept. */
+  settle(): void {
+    if (this.#wanted && (this.inbox.length > 0 || this.fin !== undefined)) {
+      this.#wanted = false;
+      this.#owner.readable();
+    }
+    this.inbox.keep();
+  }
 }

@@ -1,6 +1,7 @@
 /** What was sent and not acknowledged: kept once, as the frames that went over the wire, so that it can go there again. */
 
 import { borrowChunk, type Chunk, dropChunk, LARGE } from "./_chunks.ts";
+import { copy } from "./_copy.ts";
 import { FRAME, HEADER, MAX_PAYLOAD, readHeader, writeHeader } from "./_frames.ts";
 
 /** In a rest of a chunk that is smaller, only what fits whole begins a frame. */
@@ -21,15 +22,15 @@ export class ReplayStore {
   #end: number;
   /** Whose bytes were taken last. */
   #lent: Chunk | undefined;
-  /** The position after the last byte of the stream that was taken. */
-  taken = 0;
+  /** The position that was taken up to. */
+  taken: number;
 
   /**
    * @param position The position of the first byte.
    * @param window How many bytes it will be given before they are acknowledged.
    */
   constructor(position: number, window: number) {
-    this.#end = position;
+    this.#end = this.taken = position;
     this.#most = Math.ceil(window / 65_536) + 2;
   }
 
@@ -61,7 +62,7 @@ export class ReplayStore {
       }
       const inFrame = chunk.end - this.#open - HEADER;
       const size = Math.min(left, chunk.bytes.length - chunk.end, MAX_PAYLOAD - inFrame);
-      chunk.bytes.set(size === data.length ? data : data.subarray(taken, taken + size), chunk.end);
+      copy(chunk.bytes, chunk.end, data, taken, taken + size);
       chunk.end += size;
       taken += size;
       this.#end += size;
@@ -127,10 +128,12 @@ export class ReplayStore {
     this.#at = 0;
     while ((chunks[this.#next + 1]?.first ?? Infinity) <= position) this.#next++;
     const chunk = chunks[this.#next];
-    if (!chunk) return;
-    while (this.#at < chunk.end) {
+    this.taken = this.#end;
+    while (chunk && this.#at < chunk.end) {
       const { length, offset } = readHeader(chunk.bytes, this.#at);
+      this.taken = offset;
       if (offset + length > position) return;
+      this.taken = offset + length;
       this.#at += HEADER + length;
     }
   }
