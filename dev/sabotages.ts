@@ -1,11 +1,13 @@
 /** The sabotages: one line broken on purpose, and the tests that must notice. */
 
+import { CARRIERS } from "./_sabotages_carriers.ts";
 import { INTERNAL } from "./_sabotages_internal.ts";
 import { OTHERS } from "./_sabotages_others.ts";
 import { PIPES } from "./_sabotages_pipes.ts";
 import { PIPES_MORE } from "./_sabotages_pipes_more.ts";
 import { POLICIES } from "./_sabotages_policies.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
+import { SESSIONS } from "./_sabotages_sessions.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
 import { WATCH } from "./_sabotages_watch.ts";
 
@@ -34,5 +36,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...RECOVER,
   ...PIPES,
   ...PIPES_MORE,
+  ...CARRIERS,
+  ...SESSIONS,
   ...OTHERS,
 ];

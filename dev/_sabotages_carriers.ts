@@ -1,0 +1,133 @@
+/** Sabotages of commands, proxies and stores, and of what moves a pipe's bytes. */
+
+import type { Sabotage } from "./sabotages.ts";
+
+/** All of them. */
+export const CARRIERS: readonly Sabotage[] = [
+  {
+    name: "command: how it ended does not matter",
+    file: "pipes/_exec_link.ts",
+    find: "if (end && end.code !== 0) throw endError(this.remoteAddress.command, end);",
+    replace: "",
+    test: ["pipes/exec_test.ts"],
+  },
+  {
+    name: "command: it lives on after an abort",
+    file: "pipes/_exec_link.ts",
+    find: "if (this.#leave()) this.#process.kill();",
+    replace: "this.#leave();",
+    test: ["pipes/exec_test.ts"],
+  },
+  {
+    name: "command: all that it complained is kept",
+    file: "internal/exec_bytes.ts",
+    find: ".slice(-TAIL)",
+    replace: "",
+    test: ["pipes/exec_test.ts"],
+  },
+  {
+    name: "command: it outlives the process that started it",
+    file: "internal/exec_bytes.ts",
+    find: 'globalThis.addEventListener("unload", this.#unload);',
+    replace: "",
+    test: ["pipes/exec_test.ts"],
+  },
+  {
+    name: "store: compare-and-set does not compare",
+    file: "internal/store_sqlite.ts",
+    find: "if (!isSameValue(this.#valueOf(bytes), old)) return false;",
+    replace: "",
+    test: ["tests/store_contract_test.ts"],
+  },
+  {
+    name: "store: others may read the file",
+    file: "internal/sqlite_file.ts",
+    find: "mode: 0o600 }).close()",
+    replace: "mode: 0o644 }).close()",
+    test: ["tests/store_contract_test.ts"],
+  },
+  {
+    name: "store: a file that others may read will do",
+    file: "internal/sqlite_file.ts",
+    find: "(mode & 0o077) === 0",
+    replace: "true",
+    test: ["tests/store_contract_test.ts"],
+  },
+  {
+    name: "proxy: the tunnel's TLS takes the options of the proxy's",
+    file: "pipes/_tcp_transport.ts",
+    find: "const own = tls.caCerts ? { caCerts: tls.caCerts } : {};",
+    replace: "const own = tls;",
+    test: ["pipes/proxy_test.ts"],
+  },
+  {
+    name: "proxy: TLS does not check the target's name",
+    file: "pipes/_proxy.ts",
+    find: "hostname: serverName,",
+    replace: 'hostname: "127.0.0.1",',
+    test: ["pipes/proxy_test.ts"],
+  },
+  {
+    name: "proxy: an interim answer is taken for the answer",
+    file: "pipes/_proxy_connect.ts",
+    find: "if (answer.status < 200 && answer.status !== 101) continue;",
+    replace: "",
+    test: ["pipes/proxy_test.ts"],
+  },
+  {
+    name: "proxy: a name that only ends alike goes around it",
+    file: "pipes/_proxy_address.ts",
+    find: "name.endsWith(`.${suffix}`)",
+    replace: "name.endsWith(suffix)",
+    test: ["pipes/proxy_test.ts"],
+  },
+  {
+    name: "failure: of several attempts the last one does not tell",
+    file: "pipes/_failed.ts",
+    find: "const last = error instanceof RetryError ? error.errors.at(-1) : error;",
+    replace: "const last = error;",
+    test: ["pipes/proxy_test.ts"],
+  },
+  {
+    name: "inbound: a small message holds a large buffer",
+    file: "pipes/_inbound.ts",
+    find: "if (tiny || loose || whose",
+    replace: "if (loose || whose",
+    test: ["pipes/_inbound_test.ts"],
+  },
+  {
+    name: "outbound: framing counts as the application's bytes",
+    file: "pipes/_outbound.ts",
+    find: "this.bytes += batch.content;",
+    replace: "this.bytes += batch.used;",
+    test: ["pipes/_base_pipe_test.ts"],
+  },
+  {
+    name: "outbound: joined messages count as one",
+    file: "pipes/_outbound.ts",
+    find: "      this.messages += batch.messages;",
+    replace: "      this.messages++;",
+    test: ["pipes/_base_pipe_test.ts"],
+  },
+  {
+    name: "outbound: who gives up sends all the same",
+    file: "pipes/_outbound.ts",
+    find: "if (batch) this.#takeBack(batch);",
+    replace: "",
+    test: ["pipes/_base_pipe_test.ts"],
+  },
+  {
+    name: "outbound: who has given up waits for ever",
+    file: "pipes/_outbound.ts",
+    find: "this.#waiters = this.#waiters.filter((one) => one !== waiter);",
+    replace: "",
+    test: ["tests/pipes_memory_test.ts"],
+  },
+  {
+    name: "clock: the first hold that is let go lets all go",
+    file: "internal/clock.ts",
+    find: "if (this.#holds > 0) return;",
+    replace: "",
+    test: ["internal/clock_test.ts"],
+  },
+];
