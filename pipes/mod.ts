@@ -22,6 +22,7 @@ export type { PipeServer, PipeServerEvent, PipeServerReport } from "./server.ts"
 export { pipeFromConn, type PipeFromConnOptions, type PipeOfConn } from "./from_conn.ts";
 export { relay, type RelayFailure, type RelayFlow, type RelayOptions, type RelayReport } from "./relay.ts";
 export {
+  type ExecAddress,
   formatPipeAddress,
   type HostAddress,
   type MemoryAddress,
@@ -43,6 +44,7 @@ export {
 } from "./framing.ts";
 export type {
   Detached,
+  ExecPipe,
   MemoryPipe,
   Packet,
   Pipe,
@@ -90,7 +92,23 @@ export {
   type UdpOptions,
 } from "./udp_options.ts";
 export { permissions } from "./permissions.ts";
-export type { Dialer, Link, LinkListener } from "./_link.ts";
+export type { Dialer, FillSink, Link, LinkListener } from "./_link.ts";
+export { SessionLost, type SessionLostOptions, type SessionLostReason } from "./resume/session_lost.ts";
+export type {
+  PipeMigratedEvent,
+  PipeResumedEvent,
+  PipeSessionEvent,
+  PipeSuspendedEvent,
+  SessionInfo,
+  SessionPipe,
+  SessionState,
+} from "./resume/session.ts";
+export type {
+  ResumeMode,
+  SessionIdentity,
+  SessionOptions,
+  SessionSealOptions,
+} from "./resume/session_options.ts";
 export type { LinkProof, ListenContext, PipeTransport } from "./_transport.ts";
 
 export type {

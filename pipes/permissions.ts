@@ -25,6 +25,20 @@ export const permissions: ModulePermissions = {
         "connect() and listen() for Unix sockets; --allow-write=PATH as well, and --allow-net=unix:PATH will do",
     },
     {
+      backend: "exec",
+      os: EVERYWHERE,
+      needs: [{ name: "run", command: "COMMAND" }],
+      wants: [],
+      summary: "connect() to exec:, the standard input and output of a command",
+    },
+    {
+      backend: "proxy",
+      os: EVERYWHERE,
+      needs: [],
+      wants: ["https_proxy", "all_proxy", "no_proxy"].map((variable) => ({ name: "env" as const, variable })),
+      summary: 'connect() with proxy: "system"; the variables in upper case as well',
+    },
+    {
       backend: "memory",
       os: EVERYWHERE,
       needs: [],

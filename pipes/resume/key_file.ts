@@ -21,7 +21,7 @@ import {
  *
  * @example
  * ```ts
- * import { makeSharedKey, readKeyFile, writeKeyFile } from "@holdfast/net/pipes";
+ * import { makeSharedKey, readKeyFile, writeKeyFile } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const folder = await Deno.makeTempDir();
@@ -45,7 +45,7 @@ export async function writeKeyFile(path: string, key: SharedKey | KeyPair): Prom
  *
  * @example
  * ```ts
- * import { makeKeyPair, writePublicKeysFile } from "@holdfast/net/pipes";
+ * import { makeKeyPair, writePublicKeysFile } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const folder = await Deno.makeTempDir();
@@ -68,7 +68,7 @@ export async function writePublicKeysFile(path: string, keys: readonly PublicKey
  *
  * @example
  * ```ts
- * import { makeKeyPair, readKeyFile, writeKeyFile } from "@holdfast/net/pipes";
+ * import { makeKeyPair, readKeyFile, writeKeyFile } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const folder = await Deno.makeTempDir();
@@ -90,7 +90,7 @@ export async function readKeyFile(path: string): Promise<SharedKey | KeyPair> {
  *
  * @example
  * ```ts
- * import { makeKeyPair, readPublicKeysFile, writePublicKeysFile } from "@holdfast/net/pipes";
+ * import { makeKeyPair, readPublicKeysFile, writePublicKeysFile } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const folder = await Deno.makeTempDir();

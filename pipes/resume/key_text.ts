@@ -7,7 +7,7 @@ import { ascii, KEY_LENGTH, randomBytes, sha256, signingPublicKey } from "./_key
  *
  * @example
  * ```ts
- * import { formatKey, makeSharedKey, parseKey } from "@holdfast/net/pipes";
+ * import { formatKey, makeSharedKey, parseKey } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const key = makeSharedKey({ comment: "office" });
@@ -49,7 +49,7 @@ export class SharedKey {
  *
  * @example
  * ```ts
- * import { formatPublicKey, makeKeyPair, parsePublicKeys } from "@holdfast/net/pipes";
+ * import { formatPublicKey, makeKeyPair, parsePublicKeys } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const pair = makeKeyPair({ comment: "anna at work" });
@@ -111,7 +111,7 @@ export interface MakeKeyOptions {
  *
  * @example
  * ```ts
- * import { makeSharedKey } from "@holdfast/net/pipes";
+ * import { makeSharedKey } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(makeSharedKey({ comment: "office" }).comment, "office");
@@ -126,7 +126,7 @@ export function makeSharedKey(options: MakeKeyOptions = {}): SharedKey {
  *
  * @example
  * ```ts
- * import { makeKeyPair } from "@holdfast/net/pipes";
+ * import { makeKeyPair } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(makeKeyPair().publicKey.length, 32);
@@ -144,7 +144,7 @@ export function makeKeyPair(options: MakeKeyOptions = {}): KeyPair {
  *
  * @example
  * ```ts
- * import { formatKey, makeSharedKey } from "@holdfast/net/pipes";
+ * import { formatKey, makeSharedKey } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(formatKey(makeSharedKey({ comment: "office" })).split(" ").length, 3);
@@ -164,7 +164,7 @@ export function formatKey(key: SharedKey | KeyPair): string {
  *
  * @example
  * ```ts
- * import { formatPublicKey, makeKeyPair } from "@holdfast/net/pipes";
+ * import { formatPublicKey, makeKeyPair } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(formatPublicKey(makeKeyPair()).startsWith("holdfast-public-key "), true);
@@ -182,7 +182,7 @@ export function formatPublicKey(key: PublicKey): string {
  *
  * @example
  * ```ts
- * import { parseKey } from "@holdfast/net/pipes";
+ * import { parseKey } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const key = parseKey("holdfast-shared-key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= office");
@@ -214,7 +214,7 @@ export function parseKey(text: string): SharedKey | KeyPair {
  *
  * @example
  * ```ts
- * import { parsePublicKeys } from "@holdfast/net/pipes";
+ * import { parsePublicKeys } from "@holdfast/net/pipes/resume";
  * import { assertEquals } from "@std/assert";
  *
  * const keys = parsePublicKeys("# who is let in\nholdfast-public-key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= anna");
