@@ -214,3 +214,40 @@ Deno.test("the addresses of a server are told to each carrier, and a client's to
     "255 and 4096 bytes are the most",
   );
 });
+
+Deno.test("a new carrier gets the frames that the other end has not received as a whole, and none before", () => {
+  const { client, lines: [line] } = new Pair();
+  line.next();
+  for (let n = 0; n < 3; n++) {
+    client.write(bytes(10));
+    line.next();
+  }
+  const sentFrom = (position: number): readonly number[] => {
+    const next = client.attach(position);
+    next.next();
+    const out = next.next();
+    return out ? [out.length, readHeader(out).offset] : [];
+  };
+  assertEquals(sentFrom(10), [2 * (HEADER + 10), 10]);
+  assertEquals(sentFrom(9), [3 * (HEADER + 10), 0]);
+  assertEquals(sentFrom(20), [HEADER + 10, 20]);
+  assertEquals(sentFrom(30), []);
+});
+
+Deno.test("the patience with what was sent begins when it is sent, not when anything was heard last", () => {
+  const pair = new Pair();
+  pair.run();
+  pair.now = 4000;
+  let told = 0;
+  pair.client.onDeadline = () => told++;
+  assertEquals(pair.client.deadline(), 5000);
+  pair.client.write(bytes(10));
+  pair.lines[0].next();
+  assertEquals([pair.client.deadline(), told], [6000, 0]);
+  // Nothing was to be waited for at the server, so it hears of a deadline that it did not know.
+  assertEquals(pair.server.deadline(), null);
+  pair.server.onDeadline = () => told++;
+  pair.server.write(bytes(10));
+  pair.lines[1].next();
+  assertEquals([pair.server.deadline(), told], [6000, 1]);
+});
