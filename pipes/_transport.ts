@@ -34,6 +34,12 @@ export interface PipeTransport {
    */
   dial(url: PipeUrl, options: ConnectOptions, prove?: LinkProof): Dialer;
   /**
+   * The same, offering one more protocol before those that the user asked for; where protocols are agreed on by what is carried.
+   *
+   * @param protocol Its name.
+   */
+  offering?(protocol: string): PipeTransport;
+  /**
    * Listens on one address.
    *
    * @param url Where; a host in it is one address, or a name that the system looks up.

@@ -23,6 +23,9 @@ export function wsTransport(options: WebSocketConnectOptions & WebSocketListenOp
   return {
     schemes: ["ws", "wss"],
     dial: (url, rest) => dialerOf(url, rest, options),
+    offering: (protocol) => {
+      return wsTransport({ ...options, protocols: [protocol, ...(options.protocols ?? [])] });
+    },
     listen: (url, rest) => listenOn(url, rest, options),
   };
 }

@@ -19,10 +19,17 @@ export const SUBPROTOCOL = "holdfast.1";
 /** How long a handshake may take, in milliseconds. */
 export const HANDSHAKE = 5000;
 
+/** How long the connection below may take, in milliseconds: a network that drops everything would keep us for minutes. */
+const CONNECTION = 10_000;
+
 /** A place that carriers lead to. */
 export interface Endpoint {
   /** Where. */
   readonly place: PipeUrl;
+  /** The same as text. */
+  readonly url: string;
+  /** Whether a proxy stands in between, so that the address of the connection says nothing about its way. */
+  readonly proxied: boolean;
   /** Opens a connection to it, one attempt a call. */
   readonly dial: Dialer;
 }
@@ -41,52 +48,66 @@ export interface CarrierDialOptions {
   readonly handshake: ClientHandshakeOptions;
   /** Whether bytes that nothing protects may leave the machine and its private networks. */
   readonly plain: boolean;
+  /** Whether a connection without a session is of use to the caller, who gets it in the error. @default {false} */
+  readonly ordinary?: boolean;
   /** Source of time. */
   readonly clock?: Clock | undefined;
   /** Gives up. */
   readonly signal: AbortSignal;
 }
 
-/** Nobody asked for a session, in a protocol where that can be asked. */
+/** The other end has no sessions, and has said so where that can be said: in TLS, or in the request for a WebSocket. */
 export class NoSessionsError extends PipeError {
   /** The class's name. */
   override name = "NoSessionsError";
-  /** The connection, which works for what it is. */
-  readonly link: Link;
+  /** The connection, where the caller wanted it. */
+  readonly link: Link | null;
 
-  constructor(link: Link) {
-    super(`Cannot make a session with ${formatPipeAddress(link.remoteAddress)}: it offers none`, {
+  constructor(where: string, link: Link | null, cause?: unknown) {
+    super(`Cannot make a session with ${where}: it offers none`, {
       code: "connect",
       operation: "make a session",
       hint: 'Without a session only resume: "prefer" or "off" will do',
+      cause,
     });
     this.link = link;
   }
 }
 
 /**
- * Opens a carrier.
+ * Opens a carrier: one attempt, which obeys the signal even where the connection below does not.
  *
  * @param endpoint Where to.
  * @param options What is known of it.
- * @throws {NoSessionsError} When TLS or WebSocket say so; the connection in it is the caller's.
+ * @throws {NoSessionsError} When TLS or WebSocket say so.
  * @throws {SessionHandshakeError} When the handshake fails.
+ * @throws {TypeError} When nothing would protect it.
  */
 export async function dialCarrier(endpoint: Endpoint, options: CarrierDialOptions): Promise<DialledCarrier> {
-  const { signal, handshake, plain, clock = systemClock } = options;
-  const link = await endpoint.dial({ signal });
-  const late = new AbortController();
-  const timer = clock.after(HANDSHAKE, () => late.abort(new TimeoutError(HANDSHAKE)), { ref: true });
-  const either = AbortSignal.any([signal, late.signal]);
+  const { signal, handshake, plain, ordinary = false, clock = systemClock } = options;
+  const link = await within(CONNECTION, clock, signal, async (signal) => {
+    const opening = endpoint.dial({ signal });
+    try {
+      return await orAbort(opening, signal);
+    } catch (error) {
+      // One that comes all the same is for nobody.
+      opening.then((late) => late.abort(), () => {});
+      if (isUnoffered(error)) throw new NoSessionsError(formatPipeAddress(endpoint.place), null, error);
+      throw error;
+    }
+  });
   try {
-    if (!speaksSessions(link)) throw new NoSessionsError(link);
-    if (!handshake.seal && !plain) checkPrivate(link);
-    return await orAbort(shake(link, new ClientHandshake(handshake), handshake.session?.epoch ?? 1), either);
+    if (!speaksSessions(link)) {
+      throw new NoSessionsError(formatPipeAddress(link.remoteAddress), ordinary ? link : null);
+    }
+    if (!handshake.seal && !plain) checkPrivate(link, endpoint.proxied);
+    const epoch = handshake.session?.epoch ?? 1;
+    return await within(HANDSHAKE, clock, signal, (signal) => {
+      return orAbort(shake(link, new ClientHandshake(handshake), epoch), signal);
+    });
   } catch (error) {
-    if (!(error instanceof NoSessionsError)) link.abort();
+    if (!(error instanceof NoSessionsError && error.link)) link.abort();
     throw error;
-  } finally {
-    timer.cancel();
   }
 }
 
@@ -123,13 +144,36 @@ function speaksSessions({ transport, extra = {} }: Link): boolean {
 }
 
 /** Nothing that is not protected leaves the machine and its private networks unasked. */
-function checkPrivate({ transport, remoteAddress }: Link): void {
+function checkPrivate({ transport, remoteAddress }: Link, proxied: boolean): void {
   if (transport !== "tcp" && transport !== "ws" || !("hostname" in remoteAddress)) return;
-  if (isPrivateAddress(remoteAddress.hostname)) return;
+  if (!proxied && isPrivateAddress(remoteAddress.hostname)) return;
+  const where = `${formatPipeAddress(remoteAddress)}${proxied ? " through a proxy" : ""}`;
   throw new TypeError(
-    `Cannot make a session with ${formatPipeAddress(remoteAddress)}: nothing protects it; use seal or TLS, ` +
-      "or say plain: true at both ends",
+    `Cannot make a session with ${where}: nothing protects it; use seal or TLS, or say plain: true at both ends`,
   );
+}
+
+/** Whether a server has opened a WebSocket without any of the subprotocols that were offered; the library ends it then. */
+function isUnoffered(error: unknown, depth = 0): boolean {
+  if (!(error instanceof Error) || depth > 4) return false;
+  const below: readonly unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
+  return /: Server sent no subprotocol$/.test(error.message) ||
+    below.some((one) => isUnoffered(one, depth + 1));
+}
+
+async function within<T>(
+  milliseconds: number,
+  clock: Clock,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController();
+  const timer = clock.after(milliseconds, () => late.abort(new TimeoutError(milliseconds)), { ref: true });
+  try {
+    return await work(AbortSignal.any([signal, late.signal]));
+  } finally {
+    timer.cancel();
+  }
 }
 
 /**

@@ -1,51 +1,66 @@
 /** The end of a session that opens its carriers: the first one, the next after a loss, and better ones beside it. */
 
-import { type Clock, systemClock } from "../../internal/clock.ts";
+import { type Clock, systemClock, type Timer } from "../../internal/clock.ts";
+import { orAbort } from "../../recover/_or_abort.ts";
 import { exponential } from "../../recover/backoff.ts";
+import { classify } from "../../recover/classify.ts";
 import { retry, type RetryPolicy } from "../../recover/retry.ts";
-import { formatPipeAddress } from "../address.ts";
 import type { BasePipe } from "../_base_pipe.ts";
-import type { ConnectOptions } from "../connect.ts";
 import { pathError } from "../_path_error.ts";
 import { pathOf, type PipePath } from "../_path.ts";
 import { type PathOwner, watchPath } from "../_path_watch.ts";
+import { closedError } from "../_pipe_errors.ts";
 import type { PipeNetworkEvent } from "../pipe.ts";
-import type { PipeError } from "../pipe_error.ts";
+import { PipeError } from "../pipe_error.ts";
 import { dialCarrier, type DialledCarrier, type Endpoint, secrecyOf } from "./_carrier_dial.ts";
+import { type ClientSetup, endpointNamed } from "./_client_setup.ts";
 import { SessionCore } from "./_core.ts";
-import type { ClientHandshakeOptions } from "./_client_handshake.ts";
 import { REJECT } from "./_handshake_frames.ts";
 import { SessionHandshakeError } from "./handshake_error.ts";
 import { inTurn, joinHub, wakeSpread } from "./_hub.ts";
+import { raceEndpoints } from "./_race_endpoints.ts";
 import { Session, type SessionOwner } from "./_session.ts";
 import { sessionPipe } from "./_session_pipe.ts";
 import type { SessionPipe } from "./session.ts";
 
-/** What a {@linkcode ClientSession} is made with. */
-export interface ClientSetup {
-  /** Where the server can be reached. */
-  readonly endpoints: readonly Endpoint[];
-  /** What handshakes are about, but for the session. */
-  readonly handshake: ClientHandshakeOptions;
-  /** Whether bytes that nothing protects may leave the machine and its private networks. */
-  readonly plain: boolean;
-  /** What the user asked for. */
-  readonly options: ConnectOptions;
-}
-
-/** How long the next endpoint waits for the one before, in milliseconds. */
-const APART = 250;
-
 /** The longest wait between two attempts, in milliseconds. */
 const LONGEST = 15_000;
 
+/** An attempt that is older than this is begun anew when the network changes: its packets went nowhere. In milliseconds. */
+const STALE = 200;
+
+/** So many carriers in a row may be lost soon and without any progress before the next one has to wait. */
+const FRUITLESS = 3;
+
+/** A carrier that stood for so long was not lost soon, in milliseconds. */
+const SOUND = 5000;
+
 /** Why a session gets a carrier beside the one it has. */
 const MOVES: readonly PipeNetworkEvent["type"][] = [
+  "addresschange",
   "gatewaychange",
   "defaultinterfacechange",
   "online",
   "wake",
 ];
+
+/** What may help a session that has no carrier. */
+const HOPES: readonly string[] = [...MOVES, "addressadd"];
+
+/** A dial that is under way. */
+interface Dialling {
+  /** Begins it anew. */
+  readonly restart: AbortController;
+  /** When it began, on the monotonic clock. */
+  readonly since: number;
+}
+
+interface Dialled {
+  readonly carrier: DialledCarrier;
+  readonly endpoint: Endpoint;
+  /** What was acknowledged when the server was asked what it has received. */
+  readonly least: number;
+}
 
 /** A session at the client. */
 export class ClientSession implements SessionOwner, PathOwner {
@@ -55,15 +70,27 @@ export class ClientSession implements SessionOwner, PathOwner {
   readonly #clock: Clock;
   readonly #keys: { readonly id: Uint8Array; readonly clientKey: Uint8Array; readonly serverKey: Uint8Array };
   readonly #session: Session;
-  readonly #member = joinHub();
+  readonly #member: Disposable = joinHub();
   readonly #over = new AbortController();
   #epoch = 1;
-  /** The endpoints, the one that worked last first. */
-  #endpoints: readonly Endpoint[];
+  /** The endpoint that worked last, or that the server has sent us to. */
+  #best: Endpoint;
+  /** Those that the server has told of. */
+  #told: readonly Endpoint[] = [];
   #policy: RetryPolicy | undefined;
+  #dialling: Dialling | undefined;
+  /** Settled when a suspended session goes on, or is over. */
+  #resuming: Promise<void> | undefined;
   #moving: Promise<void> | undefined;
+  /** Ends the dial of a carrier beside the one that there was. */
+  #beside: AbortController | undefined;
+  #soon: Timer | undefined;
   #watch: Disposable | undefined;
   #path: PipePath;
+  /** When the carrier began to stand, and how far the session had come by then. */
+  #stoodAt: number;
+  #progress = 0;
+  #fruitless = 0;
 
   /**
    * Opens a session.
@@ -72,41 +99,42 @@ export class ClientSession implements SessionOwner, PathOwner {
    * @param signal Gives up.
    */
   static async open(setup: ClientSetup, signal: AbortSignal): Promise<ClientSession> {
-    const { endpoints, handshake } = setup;
-    const { carrier, endpoint } = await race(
-      endpoints,
-      (endpoint, signal) => {
-        return dialCarrier(endpoint, { ...setup, ...setup.options, handshake, signal });
-      },
+    const { endpoints, clock = systemClock, ...rest } = setup;
+    const { value, place } = await raceEndpoints(endpoints, {
+      dial: (endpoint, signal) => dialCarrier(endpoint, { ...rest, clock, signal }),
+      discard: ({ link }) => link.abort(),
+      final: (error) => error instanceof SessionHandshakeError,
       signal,
-      setup.options.clock,
-    );
-    await carrier.link.write(carrier.confirm);
-    return new ClientSession(setup, carrier, endpoint);
+      clock,
+    });
+    await confirm(value, signal);
+    return new ClientSession(setup, { carrier: value, endpoint: place, least: 0 });
   }
 
-  private constructor(setup: ClientSetup, carrier: DialledCarrier, endpoint: Endpoint) {
-    const { clock = systemClock, network } = setup.options;
-    const { session } = carrier;
+  private constructor(setup: ClientSetup, dialled: Dialled) {
+    const { clock = systemClock, network, seal } = { ...setup.options, ...setup.handshake };
+    const { carrier, endpoint } = dialled;
+    const { session, link } = carrier;
     if (!session) throw new TypeError("Cannot begin with a session that exists");
     this.#setup = setup;
     this.#clock = clock;
     this.#keys = session;
-    this.#endpoints = setup.endpoints;
+    this.#best = endpoint;
     const { window, keepalive, expiry } = session.terms;
     const now = (): number => clock.monotonic();
+    this.#stoodAt = now();
     this.#session = new Session({
       role: "client",
       id: session.id,
       core: new SessionCore({ role: "client", window, keepalive, now }),
       expiry,
-      secrecy: secrecyOf(carrier.link, setup.handshake.seal !== undefined),
+      secrecy: secrecyOf(link, seal !== undefined),
       clock,
       network: () => network?.state,
       owner: this,
     });
-    this.#path = pathOf(carrier.link.localAddress, carrier.link.remoteAddress, network?.state);
-    this.#attach(carrier, endpoint);
+    this.#path = pathOf(link.localAddress, link.remoteAddress, network?.state);
+    void this.#attach(dialled);
     this.pipe = sessionPipe(this.#session, setup.options, () => this.migrate());
   }
 
@@ -114,33 +142,55 @@ export class ClientSession implements SessionOwner, PathOwner {
     return this.#path;
   }
 
-  stands(): void {
-    const { network, clock } = this.#setup.options;
-    const { below } = this.#session;
-    if (!below) return;
+  stands(session: Session): void {
+    const { network } = this.#setup.options;
+    const { below } = session;
+    if (!below || session.over) return;
+    this.#stoodAt = this.#clock.monotonic();
     this.#watch?.[Symbol.dispose]();
     this.#path = pathOf(below.localAddress, below.remoteAddress, network?.state);
-    this.#watch = watchPath(this, network, clock);
+    this.#watch = watchPath(this, network, this.#clock);
   }
 
   suspended(session: Session, error: PipeError): void {
-    if (this.#policy || this.#over.signal.aborted) return;
-    void this.#resume(session, error);
+    const { core } = session;
+    const progress = core.received + core.acknowledged;
+    const soon = this.#clock.monotonic() - this.#stoodAt < SOUND;
+    this.#fruitless = soon && progress === this.#progress ? this.#fruitless + 1 : 0;
+    this.#progress = progress;
+    // The carrier that was tried beside the lost one would have to be the first of those that come now.
+    this.#beside?.abort(error);
+    this.#resume(session, error);
   }
 
   suspicious(): void {
     this.#move();
   }
 
-  addresses(): void {
-    // Only places that the user has named are gone to, and those are known.
+  addresses(_session: Session, urls: readonly string[]): void {
+    const places = urls.map((url) => endpointNamed(this.#setup, url)).filter((one) => one !== undefined);
+    const known = (one: Endpoint, all: readonly Endpoint[]): boolean =>
+      all.some((other) => isSame(one, other));
+    const isNews = places.some((one) => !known(one, this.#told)) || places.length !== this.#told.length;
+    this.#told = places;
+    const [first] = places;
+    if (!isNews || !first || known(this.#best, places)) return;
+    // The server that we are with is not among those that it names: it is going to leave.
+    this.#best = first;
+    this.#hope();
   }
 
   ended(session: Session): void {
     this.#watch?.[Symbol.dispose]();
     this.#member[Symbol.dispose]();
+    this.#soon?.cancel();
+    this.#beside?.abort(session.error ?? closedError());
     // A session that is complete may have to say so once more.
-    if (!session.core.complete) this.#over.abort(new DOMException("The session is over", "AbortError"));
+    if (!session.core.complete) this.#giveUp();
+  }
+
+  settled(): void {
+    this.#giveUp();
   }
 
   addressLost(): void {
@@ -153,151 +203,230 @@ export class ClientSession implements SessionOwner, PathOwner {
 
   changed(event: PipeNetworkEvent): void {
     this.pipe.emit(event);
-    if (this.#session.state === "suspended") this.#policy?.wake();
-    else if (MOVES.includes(event.type)) this.#move();
+    if (this.#session.state === "open" && MOVES.includes(event.type)) this.#hope();
   }
 
   /** See {@linkcode SessionPipe.migrate}. */
   migrate(): Promise<void> {
+    const { over, error } = this.#session;
+    if (over) return Promise.reject(error ?? closedError());
     return this.#moving ??= this.#migrate().finally(() => this.#moving = undefined);
+  }
+
+  async #migrate(): Promise<void> {
+    const { options: { network } } = this.#setup;
+    // One that is suspended is about to get another carrier anyhow.
+    if (this.#resuming) return await this.#resumed();
+    const beside = this.#beside = new AbortController();
+    try {
+      await this.#carry(beside.signal);
+    } catch (error) {
+      if (beside.signal.aborted && this.#resuming) return await this.#resumed();
+      if (error instanceof PipeError) throw error;
+      const failure = classify(error, { operation: "connect", network: network?.state });
+      const why = error instanceof Error ? error.message : String(error);
+      throw new PipeError(`Cannot move the session to another connection: ${why}`, {
+        code: "connect",
+        operation: "move the session",
+        failure,
+        cause: error,
+        hint: failure.hint,
+      });
+    } finally {
+      if (this.#beside === beside) this.#beside = undefined;
+    }
+  }
+
+  async #resumed(): Promise<void> {
+    this.#policy?.wake();
+    await this.#resuming;
+    const { over, error } = this.#session;
+    if (over) throw error ?? closedError();
   }
 
   /** Tries another carrier beside the one there is; what comes of it is told by events. */
   #move(): void {
-    if (this.#session.state !== "open" || this.#policy) return;
-    this.migrate().catch(() => {});
+    if (this.#session.state !== "open") return;
+    this.migrate().catch(() => {
+      const { core, state } = this.#session;
+      // Neither this one nor another one gives an answer: the application is to know.
+      if (state === "open" && core.suspicious) {
+        this.#session.drop(new Deno.errors.TimedOut("Cannot reach the other end: it does not answer"));
+      }
+    });
   }
 
-  async #migrate(): Promise<void> {
-    const { carrier, endpoint } = await inTurn(() => this.#dial(this.#over.signal), this.#over.signal);
-    await this.#begin(carrier, endpoint);
+  /** The network has changed; in a moment, as changes do not come alone, and other sessions see them too. */
+  #hope(): void {
+    this.#soon ??= this.#clock.after(Math.random() * wakeSpread(), () => {
+      this.#soon = undefined;
+      if (this.#restart()) return;
+      if (this.#session.state === "open") this.#move();
+      else this.#policy?.wake();
+    });
   }
 
-  async #resume(session: Session, lost: PipeError): Promise<void> {
+  /** Begins a dial anew whose packets may have gone nowhere; tells whether there was one. */
+  #restart(): boolean {
+    const dialling = this.#dialling;
+    if (!dialling) return false;
+    if (this.#clock.monotonic() - dialling.since > STALE) dialling.restart.abort();
+    return true;
+  }
+
+  #resume(session: Session, lost: PipeError): void {
+    this.#resuming ??= this.#resumeUntilDone(session, lost).finally(() => {
+      this.#resuming = undefined;
+      // The new carrier may be lost again already.
+      if (session.waits && !this.#over.signal.aborted) this.#resume(session, lost);
+    });
+  }
+
+  async #resumeUntilDone(session: Session, lost: PipeError): Promise<void> {
     const { network, logger } = this.#setup.options;
+    // Who is let in and thrown out at once, again and again, does not come back at once.
+    const fruitless = this.#fruitless - FRUITLESS;
+    const initial = 250 * 2 ** Math.min(6, Math.max(0, fruitless));
+    const backoff = exponential({ initial: Math.min(LONGEST, initial), max: LONGEST, jitter: "full" });
     const policy = this.#policy = retry({
       maxAttempts: Infinity,
-      backoff: exponential({ initial: 250, max: LONGEST, jitter: "full" }),
+      backoff,
       operation: "connect",
       idempotent: true,
       // The session's own expiry is what ends it.
       retryIf: () => true,
+      classify: (error, context) => {
+        const failure = classify(error, context);
+        const asked = error instanceof SessionHandshakeError ? error.retryAfter : 0;
+        return asked > 0 ? { ...failure, retryAfter: asked } : failure;
+      },
       wakeSpread: wakeSpread(),
       clock: this.#clock,
       logger,
       // What is on this machine or on its links does not wait for a way to the public network.
       ...(network && this.#path.reach === "wide" ? { network } : {}),
     });
+    using _hopes = network && this.#path.reach !== "machine"
+      ? network.subscribe(({ type }) => HOPES.includes(type) && this.#hope())
+      : undefined;
+    const { signal } = this.#over;
     try {
-      await policy.execute(async ({ signal }) => {
-        const refusal = await inTurn(() => this.#attempt(signal), signal);
-        if (refusal) this.#refused(session, refusal);
-      }, { signal: this.#over.signal });
+      await policy.execute(async ({ signal, attempt }) => {
+        if (fruitless >= 0 && attempt === 0) {
+          throw new Error("Cannot resume at once: the connections before were of no use");
+        }
+        await this.#attempt(session, signal);
+      }, { signal });
     } catch (error) {
-      session.lose("internal", `it could not be resumed: ${error}`, 5, lost);
+      if (!signal.aborted) session.lose("internal", `it could not be resumed: ${error}`, 5, lost);
     } finally {
       this.#policy = undefined;
     }
-    // The new carrier may be lost again before anybody was told.
-    if (session.state === "suspended" && !session.carried) void this.#resume(session, lost);
   }
 
   /** One attempt; what the server refused for good is no reason to try again. */
-  async #attempt(signal: AbortSignal): Promise<SessionHandshakeError | undefined> {
+  async #attempt(session: Session, signal: AbortSignal): Promise<void> {
     try {
-      const { carrier, endpoint } = await this.#dial(signal);
-      await this.#begin(carrier, endpoint);
-      return undefined;
+      await this.#carry(signal);
     } catch (error) {
-      if (error instanceof SessionHandshakeError && error.reason === "rejected" && error.final) return error;
-      throw error;
+      if (!(error instanceof SessionHandshakeError) || error.reason !== "rejected" || signal.aborted) {
+        throw error;
+      }
+      const { rejection } = error;
+      const moved = rejection === REJECT.moved ? endpointNamed(this.#setup, error.text) : undefined;
+      if (moved) this.#best = moved;
+      if (!isRefusal(error)) throw error;
+      // The server may have forgotten a session that is complete.
+      if (session.core.complete) return session.release();
+      if (rejection === REJECT.expired) session.lose("expired", "the server says that it has expired", 3);
+      else if (rejection === REJECT.resources) session.lose("resources", "the server gave it up", 2);
+      else session.lose("refused", error.message.replace(/^.*?: /, ""), 3);
     }
   }
 
-  #refused(session: Session, { rejection, message }: SessionHandshakeError): void {
-    if (session.core.complete) return session.release();
-    if (rejection === REJECT.expired) session.lose("expired", "the server says that it has expired", 3);
-    else if (rejection === REJECT.resources) session.lose("resources", "the server gave it up", 2);
-    else session.lose("refused", message, 3);
+  /** Opens a carrier, and resolves when it stands. */
+  async #carry(signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#over.signal]);
+    const dialled = await inTurn(() => this.#dial(either), either);
+    await this.#attach(dialled);
   }
 
-  #dial(signal: AbortSignal): Promise<Dialled> {
-    const { handshake, options } = this.#setup;
-    return race(
-      this.#endpoints,
-      (endpoint, signal) => {
-        const session = { ...this.#keys, epoch: ++this.#epoch, received: () => this.#session.core.received };
-        return dialCarrier(endpoint, {
-          ...this.#setup,
-          ...options,
-          handshake: { ...handshake, session },
+  /** Dials until there is an answer, anew whenever the network changes. */
+  async #dial(signal: AbortSignal): Promise<Dialled> {
+    for (;;) {
+      const restart = new AbortController();
+      this.#dialling = { restart, since: this.#clock.monotonic() };
+      try {
+        const either = AbortSignal.any([signal, restart.signal]);
+        const dialled = await this.#race(either);
+        await confirm(dialled.carrier, either);
+        return dialled;
+      } catch (error) {
+        if (!restart.signal.aborted || signal.aborted) throw error;
+      } finally {
+        this.#dialling = undefined;
+      }
+    }
+  }
+
+  async #race(signal: AbortSignal): Promise<Dialled> {
+    const { core } = this.#session;
+    const { options, plain, handshake, endpoints } = this.#setup;
+    const others = [...endpoints, ...this.#told].filter((one) => !isSame(one, this.#best));
+    const { value, place } = await raceEndpoints([this.#best, ...others], {
+      dial: async (endpoint, signal) => {
+        let least: number | undefined;
+        const received = (): number => {
+          // What RESUME says; the answer is asked for by it.
+          least ??= core.acknowledged;
+          return core.received;
+        };
+        const session = { ...this.#keys, epoch: ++this.#epoch, received };
+        const about = { ...handshake, session };
+        const carrier = await dialCarrier(endpoint, {
+          handshake: about,
+          plain,
+          clock: options.clock,
           signal,
         });
+        return { carrier, least: least ?? 0 };
       },
+      discard: ({ carrier }) => carrier.link.abort(),
+      final: (error) => error instanceof SessionHandshakeError && isRefusal(error),
       signal,
-      options.clock,
-    );
+      clock: this.#clock,
+    });
+    return { ...value, endpoint: place };
   }
 
-  async #begin(carrier: DialledCarrier, endpoint: Endpoint): Promise<void> {
-    // CONFIRM before any frame.
-    await carrier.link.write(carrier.confirm);
-    this.#attach(carrier, endpoint);
+  #attach({ carrier, endpoint, least }: Dialled): Promise<void> {
+    this.#best = endpoint;
+    return this.#session.attach({ ...carrier, least, rest: new Uint8Array(0) });
   }
 
-  #attach(carrier: DialledCarrier, endpoint: Endpoint): void {
-    this.#endpoints = [endpoint, ...this.#endpoints.filter((one) => one !== endpoint)];
-    this.#session.attach({ ...carrier, rest: new Uint8Array(0) });
+  #giveUp(): void {
+    this.#soon?.cancel();
+    this.#over.abort(this.#session.error ?? closedError());
   }
 }
 
-interface Dialled {
-  readonly carrier: DialledCarrier;
-  readonly endpoint: Endpoint;
-}
-
-/** The first of several endpoints that gives a carrier; the others begin a moment later each, or when one fails. */
-async function race(
-  endpoints: readonly Endpoint[],
-  dial: (endpoint: Endpoint, signal: AbortSignal) => Promise<DialledCarrier>,
-  signal: AbortSignal,
-  clock: Clock = systemClock,
-): Promise<Dialled> {
-  const [only] = endpoints;
-  if (only && endpoints.length === 1) return { carrier: await dial(only, signal), endpoint: only };
-  const won = new AbortController();
-  const either = AbortSignal.any([signal, won.signal]);
-  let next = Promise.withResolvers<void>();
-  const attempts: Promise<Dialled>[] = [];
+/** Sends CONFIRM, which goes before any frame. */
+async function confirm({ link, confirm }: DialledCarrier, signal: AbortSignal): Promise<void> {
   try {
-    for (const endpoint of endpoints) {
-      const began = next = Promise.withResolvers<void>();
-      const attempt = dial(endpoint, either).then((carrier) => ({ carrier, endpoint }));
-      attempts.push(attempt);
-      attempt.then(() => won.abort(), () => began.resolve());
-      const timer = clock.after(APART, began.resolve, { ref: true });
-      either.addEventListener("abort", () => began.resolve(), { once: true });
-      await began.promise;
-      timer.cancel();
-      if (either.aborted) break;
-    }
-    return await Promise.any(attempts);
-  } catch (error) {
+    await orAbort(link.write(confirm), signal);
     signal.throwIfAborted();
-    // Of several the last one is as good as any, and simpler to read than all of them.
-    throw error instanceof AggregateError ? error.errors.at(-1) : error;
-  } finally {
-    next.resolve();
-    won.abort(new DOMException("Another address was faster", "AbortError"));
-    const [first] = await Promise.allSettled([Promise.any(attempts)]);
-    for (const attempt of attempts) {
-      const other = await attempt.catch(() => undefined);
-      if (other && (first?.status !== "fulfilled" || other !== first.value)) other.carrier.link.abort();
-    }
+  } catch (error) {
+    link.abort();
+    throw error;
   }
 }
 
-/** Where a session's endpoints are, for messages. */
-export function endpointsOf(endpoints: readonly Endpoint[]): string {
-  return endpoints.map(({ place }) => formatPipeAddress(place)).join(", ");
+/** Whether the session is lost by that. */
+function isRefusal({ reason, rejection }: SessionHandshakeError): boolean {
+  const codes: readonly (number | null)[] = [REJECT.refused, REJECT.expired, REJECT.resources];
+  return reason === "rejected" && codes.includes(rejection);
+}
+
+function isSame({ url }: Endpoint, other: Endpoint): boolean {
+  return url === other.url;
 }

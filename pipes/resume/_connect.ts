@@ -4,19 +4,18 @@ import { type Clock, systemClock } from "../../internal/clock.ts";
 import { orAbort } from "../../recover/_or_abort.ts";
 import { retry } from "../../recover/retry.ts";
 import { TimeoutError } from "../../recover/timeout.ts";
-import { parsePipeUrl, type PipeUrl, splitResume } from "../address.ts";
+import type { PipeUrl } from "../address.ts";
 import { type ConnectOptions, dialerOf } from "../connect.ts";
 import { failedError } from "../_failed.ts";
 import { makePipe } from "../_make_pipe.ts";
-import { ALPN, type Endpoint, NoSessionsError } from "./_carrier_dial.ts";
-import { ClientSession, type ClientSetup } from "./_client.ts";
-import { SessionHandshakeError } from "./handshake_error.ts";
-import type { SessionOptions } from "./session_options.ts";
 import type { Pipe } from "../pipe.ts";
+import { NoSessionsError } from "./_carrier_dial.ts";
+import { ClientSession } from "./_client.ts";
+import { type ClientSetup, clientSetup } from "./_client_setup.ts";
+import { SessionHandshakeError } from "./handshake_error.ts";
 import type { SessionPipe } from "./session.ts";
 
-/** What the terms of a session are where nothing else is asked for. */
-const [WINDOW, EXPIRY, KEEPALIVE] = [4 * 1024 * 1024, 120_000, 15_000];
+type Opened = SessionPipe | Pipe;
 
 /**
  * Opens a session.
@@ -24,9 +23,9 @@ const [WINDOW, EXPIRY, KEEPALIVE] = [4 * 1024 * 1024, 120_000, 15_000];
  * @param place Where to, without the `resume+`.
  * @param options What the user asked for.
  */
-export async function connectSession(place: PipeUrl, options: ConnectOptions): Promise<SessionPipe | Pipe> {
+export async function connectSession(place: PipeUrl, options: ConnectOptions): Promise<Opened> {
   const { timeout = 30_000, clock = systemClock, signal, network } = options;
-  const setup = setupOf(place, options);
+  const setup = clientSetup(place, options);
   const policy = options.retry === false ? undefined : options.retry ?? retry({
     maxAttempts: 4,
     deadline: timeout,
@@ -35,13 +34,7 @@ export async function connectSession(place: PipeUrl, options: ConnectOptions): P
     clock,
     ...(network ? { network } : {}),
   });
-  const open = (signal: AbortSignal): Promise<SessionPipe | Pipe> =>
-    ClientSession.open(setup, signal).then(({ pipe }) => pipe, (error) => {
-      if (!(error instanceof NoSessionsError)) throw error;
-      if (options.resume === "prefer") return makePipe(error.link, options, {}) as unknown as Pipe;
-      error.link.abort();
-      throw error;
-    });
+  const open = (signal: AbortSignal): Promise<Opened> => openOnce(place, setup, signal);
   try {
     return await inTime(
       async (signal) => {
@@ -51,7 +44,9 @@ export async function connectSession(place: PipeUrl, options: ConnectOptions): P
             return { pipe: await open(signal) };
           } catch (error) {
             // Another attempt would end as this one did.
-            if (error instanceof NoSessionsError || error instanceof TypeError) return { error };
+            if (error instanceof NoSessionsError || error instanceof TypeError && !("code" in error)) {
+              return { error };
+            }
             if (error instanceof SessionHandshakeError && error.final) return { error };
             throw error;
           }
@@ -69,39 +64,35 @@ export async function connectSession(place: PipeUrl, options: ConnectOptions): P
   }
 }
 
-function setupOf(place: PipeUrl, options: ConnectOptions): ClientSetup {
-  const { session = {}, tls } = options;
-  const { window = WINDOW, expiry = EXPIRY, keepalive = KEEPALIVE, seal, plain = false } = session;
-  const below: ConnectOptions = {
-    ...options,
-    retry: false,
-    tls: { ...tls, alpnProtocols: [ALPN, ...(tls?.alpnProtocols ?? [])] },
-  };
-  const places = [place, ...(session.endpoints ?? []).map((url) => parsePipeUrl(splitResume(url).rest))];
-  const endpoints: Endpoint[] = places.map((place) => ({ place, dial: dialerOf(place, below) }));
-  return {
-    endpoints,
-    plain,
-    options,
-    handshake: { wishes: { window, expiry, keepalive }, greeting: greetingOf(session), seal },
-  };
+async function openOnce(place: PipeUrl, setup: ClientSetup, signal: AbortSignal): Promise<Opened> {
+  try {
+    return (await ClientSession.open(setup, signal)).pipe;
+  } catch (error) {
+    const { ordinary, options } = setup;
+    if (!(error instanceof NoSessionsError) || !ordinary) throw error;
+    const dial = dialerOf(place, { ...options, retry: false });
+    // A WebSocket that was refused for what was offered is asked for once more, without.
+    const link = error.link ?? await dial({ signal });
+    return makePipe(link, options, { dial }) as unknown as Pipe;
+  }
 }
 
-function greetingOf({ greeting }: SessionOptions): Uint8Array | undefined {
-  return typeof greeting === "string" ? new TextEncoder().encode(greeting) : greeting;
-}
-
-async function inTime<T>(
-  work: (signal: AbortSignal) => Promise<T>,
+/** Waits for a pipe; one that comes too late is ended. */
+async function inTime(
+  work: (signal: AbortSignal) => Promise<Opened>,
   timeout: number,
   clock: Clock,
   signal: AbortSignal | undefined,
-): Promise<T> {
+): Promise<Opened> {
   const late = new AbortController();
   const timer = clock.after(timeout, () => late.abort(new TimeoutError(timeout)), { ref: true });
   const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+  const opening = work(either);
   try {
-    return await orAbort(work(either), either);
+    return await orAbort(opening, either);
+  } catch (error) {
+    opening.then((pipe) => pipe.abort(error), () => {});
+    throw error;
   } finally {
     timer.cancel();
   }

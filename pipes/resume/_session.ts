@@ -3,6 +3,8 @@
 import { type Clock, holdProcess, type Timer } from "../../internal/clock.ts";
 import type { NetworkViewState } from "../../internal/network_view.ts";
 import type { Link } from "../_link.ts";
+import { classify } from "../../recover/classify.ts";
+import { TimeoutError } from "../../recover/timeout.ts";
 import { lossError } from "../_pipe_errors.ts";
 import type { PipeError } from "../pipe_error.ts";
 import type { Attachment, SessionCore } from "./_core.ts";
@@ -22,8 +24,10 @@ export interface SessionOwner {
   suspicious?(session: Session): void;
   /** The server can be found elsewhere too. */
   addresses?(session: Session, urls: readonly string[]): void;
-  /** It is closed or lost, and needs no carrier any more. */
+  /** It is closed or lost; one that is closed may need a carrier all the same, to say so. */
   ended(session: Session): void;
+  /** Nothing of it is left: no carrier, no timer. */
+  settled?(session: Session): void;
 }
 
 /** What a {@linkcode Session} is made with. */
@@ -60,6 +64,8 @@ export interface ReadyCarrier {
   readonly epoch: number;
   /** Everything before this position was received by the other end. */
   readonly peerReceived: number;
+  /** What was acknowledged when the other end was asked for that. @default {what the core takes for it} */
+  readonly least?: number | undefined;
   /** At the client: takes what comes until the other end has said something, and gives what is behind it then. */
   readonly intake?: ((bytes: Uint8Array) => Uint8Array | null) | undefined;
   /** What came behind the handshake. */
@@ -68,6 +74,9 @@ export interface ReadyCarrier {
 
 /** How long the last frames of a session may take to leave, in milliseconds. */
 const FAREWELL = 2000;
+
+/** How long the other end may say nothing after a handshake, in milliseconds. */
+const STAND = 5000;
 
 /** A session at one end. */
 export class Session {
@@ -93,6 +102,13 @@ export class Session {
   #resumes = 0;
   #migrations = 0;
   #timer: Timer | undefined;
+  /** When that timer fires, on the monotonic clock. */
+  #due = Infinity;
+  /** Settled when the carrier stands, or is lost before. */
+  #standing: PromiseWithResolvers<void> | undefined;
+  #impatient: Timer | undefined;
+  /** Whether nothing of it is left. */
+  #done = false;
   #expiring: Timer | undefined;
   #hold: Disposable | undefined;
   /** What ended it, where that is not the core's own failure. */
@@ -130,6 +146,11 @@ export class Session {
   /** Whether it has a carrier, be it one that does not stand yet. */
   get carried(): boolean {
     return this.#carrier !== undefined;
+  }
+
+  /** Whether it needs a carrier and has none. */
+  get waits(): boolean {
+    return !this.#done && !this.#carrier && (this.#state === "suspended" || this.over && this.core.complete);
   }
 
   /** What it was lost by. */
@@ -189,13 +210,18 @@ export class Session {
    * Goes on over a carrier, which takes the place of the one before.
    *
    * @param ready The carrier. It is ended where the session is over.
+   * @returns Resolves when it stands; rejects when it is lost before. Nobody has to wait for it.
    */
-  attach(ready: ReadyCarrier): void {
-    const { link, codec, epoch, peerReceived, intake, rest } = ready;
-    if (this.over && !this.core.complete) return link.abort();
-    const before = this.#carrier;
+  attach(ready: ReadyCarrier): Promise<void> {
+    const { link, codec, epoch, peerReceived, least, intake, rest } = ready;
+    const { promise } = this.#standing = this.#replaceStanding();
+    if (this.#done || this.over && !this.core.complete) {
+      link.abort();
+      this.#fall(this.#error ?? new DOMException("The session is over", "AbortError"));
+      return promise;
+    }
     this.#before?.abort();
-    this.#before = before;
+    this.#before = this.#carrier;
     const carrier: SessionCarrier = new SessionCarrier({
       link,
       codec,
@@ -209,10 +235,16 @@ export class Session {
     });
     this.#carrier = carrier;
     this.#epoch = epoch;
-    const attachment = this.core.attach(peerReceived);
+    // The first one is believed in: an application that has just connected is not suspended.
+    if (!this.#began) this.#open();
+    if (intake) {
+      this.#impatient = this.#clock.after(STAND, () => this.drop(new TimeoutError(STAND)));
+    }
+    const attachment = this.core.attach(peerReceived, least);
     carrier.begin(this.#noticing(attachment), rest);
     this.#arm();
     if (!intake && this.#carrier === carrier) this.#stands();
+    return promise;
   }
 
   /**
@@ -243,9 +275,7 @@ export class Session {
 
   /** Lets go of everything without a word to the other end, for somebody else to go on with the session. */
   release(): void {
-    this.#state = "closed";
-    this.#carrier?.abort();
-    this.#before?.abort();
+    if (!this.over) this.#state = "closed";
     this.#settle();
   }
 
@@ -269,6 +299,27 @@ export class Session {
     };
   }
 
+  /** There may be no other carrier under way at the same time. */
+  #replaceStanding(): PromiseWithResolvers<void> {
+    this.#fall(new DOMException("Another connection has taken its place", "AbortError"));
+    const standing = Promise.withResolvers<void>();
+    standing.promise.catch(() => {});
+    return standing;
+  }
+
+  /** The carrier will not stand. */
+  #fall(error: unknown): void {
+    this.#impatient?.cancel();
+    this.#standing?.reject(error);
+    this.#standing = undefined;
+  }
+
+  #open(): void {
+    this.#state = "open";
+    this.#began = true;
+    this.#expiring?.cancel();
+  }
+
   #stands(): void {
     const before = this.#before;
     const from = (before?.link ?? this.#last)?.localAddress;
@@ -276,19 +327,24 @@ export class Session {
     before?.abort();
     const link = this.#carrier?.link;
     this.#last = link;
-    if (this.over || !link) return this.#setup.owner.stands?.(this);
-    const at = this.#clock.now();
-    if (this.#state === "suspended") {
-      const after = this.#began ? this.#clock.monotonic() - this.#since : 0;
-      this.#suspended += after;
-      this.#state = "open";
-      this.#expiring?.cancel();
-      if (this.#began) this.onEvent?.({ type: "resumed", at, after, resumes: ++this.#resumes });
-    } else if (from) {
-      this.#migrations++;
-      this.onEvent?.({ type: "migrated", at, from, to: link.localAddress });
+    if (!this.over && link) {
+      const at = this.#clock.now();
+      if (this.#state === "suspended") {
+        const after = this.#clock.monotonic() - this.#since;
+        this.#suspended += after;
+        this.#open();
+        this.onEvent?.({ type: "resumed", at, after, resumes: ++this.#resumes });
+      } else if (from) {
+        this.#migrations++;
+        this.onEvent?.({ type: "migrated", at, from, to: link.localAddress });
+      }
     }
-    this.#began = true;
+    this.#impatient?.cancel();
+    const standing = this.#standing;
+    this.#standing = undefined;
+    // Whoever was told may have ended it.
+    if (!this.#carrier) return standing?.reject(this.#error);
+    standing?.resolve();
     this.#setup.owner.stands?.(this);
   }
 
@@ -302,15 +358,19 @@ export class Session {
     const isEnd = error instanceof Deno.errors.UnexpectedEof;
     // The server closes the carrier of a session that is complete; anything else may have cost it our last word.
     if (this.over && (isEnd || !this.core.complete)) return this.#settle();
-    const typed = lossError(error, "read", carrier.link, this.#setup.network?.());
-    if (this.#state === "open") {
+    const network = this.#setup.network?.();
+    const typed = lossError(error, "read", carrier.link, network);
+    this.#fall(typed);
+    if (this.over) this.#expire();
+    else if (this.#state === "open") {
       this.#state = "suspended";
       this.#since = this.#clock.monotonic();
       this.#expire();
-      const { failure } = typed;
-      if (failure) this.onEvent?.({ type: "suspended", at: this.#clock.now(), failure });
+      const failure = typed.failure ?? classify(typed, { operation: "read", network });
+      this.onEvent?.({ type: "suspended", at: this.#clock.now(), failure });
     }
-    this.#setup.owner.suspended(this, typed);
+    // Whoever was told may have ended it.
+    if (!this.#done && !this.#carrier) this.#setup.owner.suspended(this, typed);
   }
 
   #expire(): void {
@@ -318,16 +378,18 @@ export class Session {
     this.#expiring?.cancel();
     this.#expiring = this.#clock.after(expiry, () => {
       this.lose("expired", `it had no connection for ${expiry} ms`, 3);
-      this.#settle();
+      if (!this.#carrier) this.#settle();
     });
   }
 
   #arm(): void {
+    const at = this.over ? null : this.core.deadline();
+    // A timer that fires too early costs less than one that is set anew with every message.
+    if (at === null || this.#timer && this.#due <= at) return;
     this.#timer?.cancel();
-    this.#timer = undefined;
-    const at = this.core.deadline();
-    if (at === null || this.over) return;
+    this.#due = at;
     this.#timer = this.#clock.after(Math.max(0, at - this.#clock.monotonic()), () => {
+      this.#timer = undefined;
       this.core.tick();
       this.#arm();
     });
@@ -356,25 +418,29 @@ export class Session {
     this.link.over();
     const carrier = this.#carrier;
     const waits = this.role === "client" && !failure;
+    // A session that is complete may have to say so over another carrier.
     if (carrier) {
       if (!waits) queueMicrotask(() => void carrier.finish().then(() => this.#settle()));
       // Nobody waits for ever for the last word of the other end, or for ours to leave.
       this.#expiring?.cancel();
-      this.#expiring = this.#clock.after(FAREWELL, () => {
-        carrier.abort();
-        this.#settle();
-      });
+      this.#expiring = this.#clock.after(FAREWELL, () => this.#settle());
     }
     this.#setup.owner.ended(this);
     if (!carrier) this.#settle();
   }
 
   #settle(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#carrier?.abort();
+    this.#before?.abort();
     this.#carrier = undefined;
     this.#before = undefined;
     this.#timer?.cancel();
     this.#expiring?.cancel();
+    this.#fall(this.#error ?? new DOMException("The session is over", "AbortError"));
     this.#hold?.[Symbol.dispose]();
     this.link.gone();
+    this.#setup.owner.settled?.(this);
   }
 }
