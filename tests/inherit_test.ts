@@ -1,9 +1,10 @@
 /** Sockets that programs get when they are started: Python, Node, nginx, the shell. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createServer, type Server } from "node:net";
+import { existsSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
 import { startWithSockets } from "../pipes/push/inherit.ts";
-import { eventually, libcPath } from "./_child.ts";
+import { eventually, isAlive, libcPath } from "./_child.ts";
 import { runCode, startCode } from "./_code.ts";
 import { countDescriptors, settledCount } from "./_push_sockets.ts";
 import { requires, scale } from "./_require.ts";
@@ -199,11 +200,48 @@ Deno.test({
   },
 });
 
+/** A successor of nginx, which serves until it is killed; it may read one variable. */
+const SUCCESSOR = `
+import { nginxListeners } from "${new URL("../pipes/push/listen_fds.ts", import.meta.url).href}";
+import { serveHttp } from "${new URL("../pipes/push/serve_http.ts", import.meta.url).href}";
+const [listener] = await nginxListeners();
+await using server = await serveHttp(listener, () => new Response("back", { headers: { connection: "close" } }));
+await Deno.writeTextFile(Deno.args[0], String(Deno.pid));
+await server.finished;`;
+
+/** Has nginx start its successor, ends nginx when that serves, and ends the successor. */
+async function giveBack(
+  nginx: number,
+  place: string,
+  serves: () => boolean,
+  done: () => Promise<unknown>,
+): Promise<void> {
+  await Deno.writeTextFile(`${place}.ts`, SUCCESSOR);
+  const deno = [Deno.execPath(), "run", "--quiet", "--no-config", "--no-lock", "--no-prompt"];
+  const command = [...deno, "--allow-env=NGINX", `--allow-write=${place}.pid`, `${place}.ts`, `${place}.pid`];
+  await Deno.writeTextFile(`${place}.new`, `#!/bin/sh\nHOME=/root exec ${command.join(" ")}\n`, {
+    mode: 0o755,
+  });
+  await Deno.rename(`${place}.new`, place);
+  Deno.kill(nginx, "SIGUSR2");
+  await eventually("the successor to serve", () => existsSync(`${place}.pid`));
+  Deno.kill(nginx, "SIGQUIT");
+  await eventually("nginx to end", () => !isAlive(nginx));
+  const pid = Number(await Deno.readTextFile(`${place}.pid`));
+  await eventually("the successor to serve alone", serves);
+  await done();
+  // Nginx blocks the other signals while it starts its successor, who inherits that.
+  Deno.kill(pid, "SIGKILL");
+  await eventually("the successor to end", () => !isAlive(pid));
+}
+
 Deno.test({
-  name: "nginx takes a listener over from the runtime while clients come, and none of them is refused",
+  name:
+    "nginx takes a listener over from the runtime and gives it back while clients come, none of whom is refused",
   ...requires({ os: ["linux"], tools: ["nginx"] }),
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "holdfast-nginx-" });
+    const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((path) => existsSync(path)) ?? "nginx";
     const { server, port } = await listening();
     const answer = (by: string): string =>
       `HTTP/1.1 200 OK\r\nContent-Length: ${by.length}\r\nConnection: close\r\n\r\n${by}`;
@@ -236,24 +274,36 @@ http {
       }
     });
     await eventually("clients to be served here", () => (seen.get("here") ?? 0) > 0);
-    {
-      await using program = await startWithSockets("nginx", {
-        args: ["-c", config],
-        sockets: [server],
-        toldBy: "nginx",
-        keep: true,
-        stdio: ["null", "inherit", "null"],
-      });
+    await Deno.copyFile(nginx, `${folder}/nginx`);
+    // One that has sockets stays in the foreground; but it takes a successor only when its parent has gone.
+    const background = `"$@" & while ! test -s ${folder}/pid; do sleep 0.01; done`;
+    const program = await startWithSockets("/bin/sh", {
+      args: ["-c", background, "sh", `${folder}/nginx`, "-c", config],
+      sockets: [server],
+      toldBy: "nginx",
+      keep: true,
+      stdio: ["null", "inherit", "null"],
+    });
+    assertEquals((await program.ended).code, 0);
+    const pid = Number(await Deno.readTextFile(`${folder}/pid`));
+    try {
       await eventually("nginx to serve", () => (seen.get("nginx") ?? 0) > 0);
       // Who has been accepted here is answered here.
       await new Promise<void>((resolve) => server.close(() => resolve()));
       const [before, here] = [seen.get("nginx") ?? 0, seen.get("here")];
       await eventually("nginx to serve alone", () => (seen.get("nginx") ?? 0) > before + 20);
+      assertEquals(seen.get("here"), here);
+      await giveBack(pid, `${folder}/nginx`, () => {
+        const enough = (seen.get("back") ?? 0) > 20;
+        // The last ones are answered by the successor, which is still there.
+        if (enough) going = false;
+        return enough;
+      }, () => Promise.all(clients));
+      assertEquals([...seen.keys()].sort(), ["back", "here", "nginx"]);
+    } finally {
       going = false;
-      await Promise.all(clients);
-      assertEquals([seen.get("here"), [...seen.keys()].sort()], [here, ["here", "nginx"]]);
-      program.kill("SIGQUIT");
-      await program.ended;
+      if (isAlive(pid)) Deno.kill(pid, "SIGKILL");
+      await Promise.allSettled(clients);
     }
     await Deno.remove(folder, { recursive: true });
   },
@@ -324,4 +374,26 @@ Deno.test("mistakes are named before anything is started", async () => {
     for (const socket of options.sockets) if (socket !== server) socket.close();
   }
   server.close();
+});
+
+Deno.test({
+  name: "a socket of which something was read already is not passed, as that would be lost, and goes on here",
+  ...PYTHON,
+  async fn() {
+    const { server, port } = await listening();
+    const arrived = new Promise<Socket>((resolve) =>
+      server.once("connection", (socket) => socket.once("readable", () => resolve(socket)))
+    );
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await client.write(new TextEncoder().encode("first"));
+    const socket = await arrived;
+    const error = await assertRejects(() =>
+      startWithSockets("python3", { args: ["-c", CONNECTIONS], sockets: [socket] })
+    );
+    assertEquals((error as { code?: string }).code, "kind");
+    socket.pipe(socket);
+    await client.closeWrite();
+    assertEquals(await new Response(client.readable).text(), "first");
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  },
 });

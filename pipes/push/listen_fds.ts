@@ -3,6 +3,7 @@
 import { isNotCapable, PermissionError } from "../../internal/errors.ts";
 import { duplicate } from "../../internal/ffi/descriptors.ts";
 import { adopt, type Adopted, type AdoptedKind } from "./_adopt.ts";
+import type { AdoptedListener } from "./_adopted_listener.ts";
 import { tryCalls } from "./_descriptor_calls.ts";
 import { descriptorTeller, mayUse, tcpHandleClass } from "./_internals.ts";
 import { PushError } from "./push_error.ts";
@@ -61,7 +62,7 @@ const MOST = 1024;
  */
 export async function listenFds(options: ListenFdsOptions = {}): Promise<readonly InheritedSocket[]> {
   const { kind = "listener" } = options;
-  const told = takeVariables();
+  const told = takeVariables(VARIABLES, OPERATION);
   if (told.LISTEN_PID !== `${Deno.pid}` || told.LISTEN_FDS === undefined) return [];
   const count = Number(told.LISTEN_FDS);
   if (!/^\d+$/.test(told.LISTEN_FDS) || count > MOST) {
@@ -81,6 +82,41 @@ export async function listenFds(options: ListenFdsOptions = {}): Promise<readonl
     sockets.push({ name: names[index] || "unknown", number, socket: await adoptOrNull(number, expect) });
   }
   return sockets;
+}
+
+/**
+ * Takes the listeners that an nginx gives to its successor, which on `SIGUSR2` is whatever stands at nginx's own path then.
+ * They are not blocking, and nginx goes on with them until it is told to end (`SIGQUIT`). A process that nginx has started
+ * does not get the signals that nginx blocks meanwhile, `SIGTERM` among them.
+ *
+ * Permissions: `--allow-env=NGINX`, and no other. The variable is removed, as those of {@linkcode listenFds} are.
+ *
+ * @returns The listeners, in nginx's order; none where the variable is missing.
+ * @throws {PermissionError} Without the permission for the variable.
+ * @throws {PushError} `protocol` where the variable says nonsense.
+ *
+ * @example
+ * ```ts
+ * import { nginxListeners } from "@holdfast/net/pipes/push";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await nginxListeners(), []);
+ * ```
+ */
+export async function nginxListeners(): Promise<readonly AdoptedListener[]> {
+  const operation = "take the listeners of nginx";
+  const { NGINX: text = "" } = takeVariables(["NGINX"], operation);
+  // Each number ends with one of these (ngx_set_inherited_sockets of nginx).
+  const numbers = text.split(/[;:]/).slice(0, -1);
+  if (!/^(?:\d{1,5}[;:])*$/.test(text) || new Set(numbers).size < numbers.length || numbers.length > MOST) {
+    throw new PushError(`Cannot ${operation}: NGINX must be numbers that each end with ";", got "${text}"`, {
+      code: "protocol",
+      operation,
+    });
+  }
+  const listeners: AdoptedListener[] = [];
+  for (const number of numbers) listeners.push(await adopt(Number(number), { expect: "listener" }));
+  return listeners;
 }
 
 /**
@@ -143,14 +179,17 @@ async function adoptOrNull(fd: number, expect: AdoptedKind | undefined): Promise
   }
 }
 
-/** Reads the variables and removes them, whether they are meant for this process or not, as sd_listen_fds(3) does. */
-function takeVariables(): Partial<Record<typeof VARIABLES[number], string>> {
+/** Reads variables and removes them, whether they are meant for this process or not, as sd_listen_fds(3) does. */
+function takeVariables<const N extends string>(
+  names: readonly N[],
+  operation: string,
+): Partial<Record<N, string>> {
   try {
-    const entries = VARIABLES.map((name) => [name, Deno.env.get(name)]);
-    for (const [name, value] of entries) if (name && value !== undefined) Deno.env.delete(name);
-    return Object.fromEntries(entries);
+    const entries = names.map((name) => [name, Deno.env.get(name)] as const);
+    for (const [name, value] of entries) if (value !== undefined) Deno.env.delete(name);
+    return Object.fromEntries(entries) as Partial<Record<N, string>>;
   } catch (error) {
     if (!isNotCapable(error)) throw error;
-    throw new PermissionError(OPERATION, [`--allow-env=${VARIABLES.join(",")}`], error);
+    throw new PermissionError(operation, [`--allow-env=${names.join(",")}`], error);
   }
 }
