@@ -13,7 +13,7 @@ import {
   signingPublicKey,
   signMessage,
   verifyMessage,
-} from "./_keys.ts";
+} from "./crypto.ts";
 
 /** The same by Web Crypto, which is another implementation. */
 async function byWebCrypto(key: Uint8Array<ArrayBuffer>, salt: Uint8Array<ArrayBuffer>, info: string) {
