@@ -50,7 +50,7 @@ export const CARRIERS: readonly Sabotage[] = [
     name: "store: a file that others may read will do",
     file: "internal/sqlite_file.ts",
     find: "(mode & 0o077) === 0",
-    replace: "true",
+    replace: "(mode & 0o077) >= 0",
     test: ["tests/store_contract_test.ts"],
   },
   {

@@ -130,7 +130,7 @@ export const INTERNAL: readonly Sabotage[] = [
     name: "store: what is kept shares its memory with the caller",
     file: "internal/store.ts",
     find: "entries.set(key, new Uint8Array(value));",
-    replace: "entries.set(key, value);",
+    replace: "entries.set(key, value as Uint8Array<ArrayBuffer>);",
     test: ["tests/store_contract_test.ts"],
   },
   {

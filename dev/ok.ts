@@ -57,6 +57,11 @@ const FUZZED: Readonly<Record<string, readonly string[]>> = {
     "pipes/push/_peek_http.ts",
     "pipes/push/_peek_proxy.ts",
   ],
+  "tests/session_fuzz_test.ts": [
+    "pipes/resume/_frames.ts",
+    "pipes/resume/_snapshot.ts",
+    "pipes/resume/_replay.ts",
+  ],
 };
 
 /** Runs each fuzz by itself: at least nine of ten branches of its parsers must be taken. */

@@ -7,6 +7,7 @@ import { PIPES } from "./_sabotages_pipes.ts";
 import { PIPES_MORE } from "./_sabotages_pipes_more.ts";
 import { POLICIES } from "./_sabotages_policies.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
+import { SESSION_CORE } from "./_sabotages_session_core.ts";
 import { SESSIONS } from "./_sabotages_sessions.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
 import { WATCH } from "./_sabotages_watch.ts";
@@ -38,5 +39,6 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...PIPES_MORE,
   ...CARRIERS,
   ...SESSIONS,
+  ...SESSION_CORE,
   ...OTHERS,
 ];

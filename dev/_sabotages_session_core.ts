@@ -1,0 +1,126 @@
+/** Sabotages of the data phase of sessions. */
+
+import type { Sabotage } from "./sabotages.ts";
+
+/** All of them. */
+export const SESSION_CORE: readonly Sabotage[] = [
+  {
+    name: "session: a gap is taken",
+    file: "pipes/resume/_incoming.ts",
+    find: "if (position > this.received) {",
+    replace: "if (position > this.received + 1) {",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: bytes that are there already are delivered again",
+    file: "pipes/resume/_incoming.ts",
+    find: "const known = Math.max(0, this.received - position);",
+    replace: "const known = 0;",
+    test: ["tests/session_model_test.ts"],
+  },
+  {
+    name: "session: the window is that of what was received",
+    file: "pipes/resume/_incoming.ts",
+    find: "end > this.consumed + this.#window",
+    replace: "end > this.received + this.#window",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: fresh bytes are forgotten",
+    file: "pipes/resume/_incoming.ts",
+    find: "    this.inbox.keep();",
+    replace: "",
+    test: ["tests/session_model_test.ts"],
+  },
+  {
+    name: "session: replay begins a byte too late",
+    file: "pipes/resume/_core.ts",
+    find: "this.#store.rewind(Math.max(peerReceived, this.#acknowledged))",
+    replace: "this.#store.rewind(peerReceived + 1)",
+    test: ["tests/session_model_test.ts"],
+  },
+  {
+    name: "session: a late carrier still delivers",
+    file: "pipes/resume/_core.ts",
+    find: "if (this.#line !== line || this.#failure) return;",
+    replace: "if (this.#failure) return;",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: what was never sent is acknowledged",
+    file: "pipes/resume/_core.ts",
+    find: "if (position > this.#sent) {",
+    replace: "if (position > this.#store.end) {",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: the end is not sent again",
+    file: "pipes/resume/_core.ts",
+    find: "line.fin = this.#finished && peerReceived <= this.#store.end;",
+    replace: "line.fin = false;",
+    test: ["tests/session_model_test.ts"],
+  },
+  {
+    name: "session: who waits for the first byte waits for ever",
+    file: "pipes/resume/_core.ts",
+    find: "if (waited) return;",
+    replace: "return;",
+    test: ["pipes/resume/_core_test.ts"],
+  },
+  {
+    name: "session: memory that is read is used again",
+    file: "pipes/resume/_replay.ts",
+    find: "if (chunk) chunk.readers++;",
+    replace: "",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: an open frame is written on while it is sent",
+    file: "pipes/resume/_replay.ts",
+    find: "if (this.#next === last) this.#seal();",
+    replace: "",
+    test: ["tests/session_model_test.ts"],
+  },
+  {
+    name: "session: the frame with the position is forgotten",
+    file: "pipes/resume/_replay.ts",
+    find: "if (offset + length > position) return;",
+    replace: "if (offset + length >= position) return;",
+    test: ["pipes/resume/_core_test.ts"],
+  },
+  {
+    name: "session: a chunk with readers goes back",
+    file: "pipes/resume/_chunks.ts",
+    find: "if (chunk.readers > 0) return;",
+    replace: "",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+  {
+    name: "session: a copy in pieces leaves one byte out",
+    file: "pipes/resume/_copy.ts",
+    find: "done += PIECE",
+    replace: "done += PIECE + 1",
+    test: ["pipes/resume/_core_test.ts"],
+  },
+  {
+    name: "session: a process that slept doubts the other end",
+    file: "pipes/resume/_liveness.ts",
+    find: "if (late > LATE) {",
+    replace: "if (false as boolean) {",
+    test: ["pipes/resume/_core_test.ts"],
+  },
+  {
+    name: "session: the type of a frame is forgotten in its payload",
+    file: "pipes/resume/_frames.ts",
+    find: "if (this.#left === 0) this.#type = 0;",
+    replace: "this.#type = 0;",
+    test: ["tests/session_fuzz_test.ts"],
+  },
+  {
+    name: "session: PONG goes before ACK",
+    file: "pipes/resume/_line.ts",
+    find: "frames.push(encodeFrame(FRAME.pong, this.#pong))",
+    replace: "frames.unshift(encodeFrame(FRAME.pong, this.#pong))",
+    test: ["pipes/resume/_attacks_core_test.ts"],
+  },
+];
