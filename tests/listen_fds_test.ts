@@ -285,6 +285,17 @@ for (const count of ["-1", "99999", "x", ""]) {
   });
 });
 
+Deno.test("numbers of nginx that are none, or one twice, are an error", async () => {
+  const code = `import { nginxListeners } from "#/pipes/push/listen_fds.ts";
+for (const text of ["3", "x;", "7;7;", "-1;", "123456;"]) {
+  Deno.env.set("NGINX", text);
+  await nginxListeners().catch((error) => console.log(error.code, Deno.env.has("NGINX"), error.message.split("got ")[1]));
+}`;
+  const result = await runCode(code, { flags: ["--no-prompt", "--allow-env=NGINX"] });
+  const lines = ["3", "x;", "7;7;", "-1;", "123456;"].map((text) => `protocol false "${text}"\n`);
+  assertEquals(result, { code: 0, stdout: lines.join(""), stderr: "" });
+});
+
 Deno.test("without the permission for the variables the error names it", async () => {
   const code = `import { listenFds } from "#/pipes/push/listen_fds.ts";
 await listenFds().catch((error) => console.log(error.name, error.flags.join(" ")));`;

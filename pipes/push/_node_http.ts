@@ -18,14 +18,16 @@ export async function serveByNode(
 ): Promise<HttpServer> {
   const [{ createServer }, { Readable }] = await Promise.all([import("node:http"), import("node:stream")]);
   const { localAddress } = listener;
+  let ending = false;
   const server = createServer((incoming, outgoing) => {
     const body = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
       Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>;
+    // A connection that is kept alive would keep a server that ends waiting.
+    outgoing.once("close", () => ending && server.closeIdleConnections());
     answer(incoming, outgoing, body, handler).catch(() => void outgoing.destroy());
   });
   await listener.serve(server);
   const { promise: finished, resolve } = Promise.withResolvers<void>();
-  let ending = false;
   const shutdown = (): Promise<void> => {
     if (!ending) {
       ending = true;
