@@ -92,6 +92,9 @@ function bySymbol(described: Described, calls: SocketCalls | null): FoundDescrip
 
 /** Looks at all descriptors of the process. */
 async function scan(calls: SocketCalls, described: Described): Promise<number> {
+  if (described.what === "node-socket" && described.local && "path" in described.local) {
+    throw notFound("Node's part does not tell the paths of a Unix socket, and it has no handle");
+  }
   const found = new Map<string, number>();
   let looked = 0;
   for (const fd of openDescriptors(calls)) {

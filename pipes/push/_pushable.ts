@@ -107,6 +107,9 @@ export function describe(socket: BareSocket): Described {
 }
 
 function nodeSocket(socket: Socket): Described {
+  if (socket.connecting || socket.destroyed) {
+    throw new TypeError(`Cannot push: the socket is ${socket.destroyed ? "destroyed" : "not connected yet"}`);
+  }
   const { localAddress = "", localPort = 0, remoteAddress, remotePort = 0 } = socket;
   const tcp = remoteAddress !== undefined;
   return {
