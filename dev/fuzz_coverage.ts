@@ -1,7 +1,7 @@
 /**
- * Shows that a fuzz test reaches into a parser: runs the test file alone and reads the branch coverage of the source.
+ * Shows that a fuzz test reaches into parsers: runs the test file alone and reads the branch coverage of the sources.
  *
- * `deno run -A dev/fuzz_coverage.ts tests/stun_fuzz_test.ts watch/_stun.ts 90`
+ * `deno run -A dev/fuzz_coverage.ts tests/stun_fuzz_test.ts 90 watch/_stun.ts`
  *
  * @module
  */
@@ -45,28 +45,34 @@ async function deno(...args: string[]): Promise<string> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const [test, source, least = "90"] = args;
-  if (test === undefined || source === undefined || !(Number(least) >= 0)) {
-    console.error("usage: deno run -A dev/fuzz_coverage.ts TEST SOURCE [PERCENT]");
+  const [test, least, ...sources] = args;
+  if (test === undefined || sources.length === 0 || !(Number(least) >= 0)) {
+    console.error("usage: deno run -A dev/fuzz_coverage.ts TEST PERCENT SOURCE...");
     return 2;
   }
   const folder = await Deno.makeTempDir({ prefix: "holdfast-fuzz-" });
   try {
     await deno("test", "-A", "--quiet", `--coverage=${folder}`, test);
     const lcov = await deno("coverage", "--quiet", "--lcov", folder);
-    const coverage = branchCoverage(lcov, await Deno.realPath(source));
-    if (!coverage || coverage.found === 0) {
-      console.error(`${source}: ${test} does not touch it`);
-      return 1;
-    }
-    const percent = 100 * coverage.hit / coverage.found;
-    const missed = coverage.missed.length === 0 ? "" : `, never taken: line ${coverage.missed.join(", ")}`;
-    const figures = `${coverage.hit} of ${coverage.found} branches (${percent.toFixed(1)} %)`;
-    console.log(`${source}: ${figures} by ${test} alone, at least ${least} %${missed}`);
-    return percent >= Number(least) ? 0 : 1;
+    const reached = sources.map((source) =>
+      isReached(source, test, Number(least), branchCoverage(lcov, Deno.realPathSync(source)))
+    );
+    return reached.every((one) => one) ? 0 : 1;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+function isReached(source: string, test: string, least: number, coverage: Coverage | undefined): boolean {
+  if (!coverage || coverage.found === 0) {
+    console.error(`${source}: ${test} does not touch it`);
+    return false;
+  }
+  const percent = 100 * coverage.hit / coverage.found;
+  const missed = coverage.missed.length === 0 ? "" : `, never taken: line ${coverage.missed.join(", ")}`;
+  const figures = `${coverage.hit} of ${coverage.found} branches (${percent.toFixed(1)} %)`;
+  console.log(`${source}: ${figures} by ${test} alone, at least ${least} %${missed}`);
+  return percent >= least;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
