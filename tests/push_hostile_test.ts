@@ -69,7 +69,11 @@ const ATTACKS: readonly Attack[] = [
     send: sending((calls) => [listeningDescriptor(calls)]),
   },
   { name: "two descriptors", refused: "no connected", send: sending((calls) => copies(calls, 2)) },
-  { name: "all descriptors there can be", refused: "no connected", send: sending((calls) => copies(calls, 253)) },
+  {
+    name: "all descriptors there can be",
+    refused: "no connected",
+    send: sending((calls) => copies(calls, 253)),
+  },
   { name: "no descriptor", refused: "0 came", send: sending(() => []) },
   {
     name: "a descriptor with HELLO",
