@@ -36,8 +36,8 @@ export interface Endpoint {
 
 /** A carrier that only waits for our CONFIRM, and the session where it is a new one. */
 export interface DialledCarrier extends Omit<ReadyCarrier, "rest"> {
-  /** What has to be sent before anything else. */
-  readonly confirm: Uint8Array;
+  /** Makes what has to be sent before anything else, when this carrier takes over. */
+  readonly confirm: () => Uint8Array;
   /** The session that was agreed on. */
   readonly session: NewSession | null;
 }
@@ -127,7 +127,8 @@ async function shake(link: Link, handshake: ClientHandshake, epoch: number): Pro
     if (step.type === "failed") throw new SessionHandshakeError(link.remoteAddress, step.failure);
     if (step.type === "wait" && step.send) await link.write(step.send);
     if (step.type !== "ready") continue;
-    const { send: confirm, session, peerReceived, codec } = step;
+    const { session, peerReceived, codec } = step;
+    const confirm = (): Uint8Array => step.send;
     const intake = (bytes: Uint8Array): Uint8Array | null => {
       const last = handshake.receive(bytes);
       if (last.type === "failed") throw new SessionHandshakeError(link.remoteAddress, last.failure);

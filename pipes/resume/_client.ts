@@ -1,7 +1,6 @@
 /** The end of a session that opens its carriers: the first one, the next after a loss, and better ones beside it. */
 
 import { type Clock, systemClock, type Timer } from "../../internal/clock.ts";
-import { orAbort } from "../../recover/_or_abort.ts";
 import { exponential } from "../../recover/backoff.ts";
 import { classify } from "../../recover/classify.ts";
 import { retry, type RetryPolicy } from "../../recover/retry.ts";
@@ -107,7 +106,8 @@ export class ClientSession implements SessionOwner, PathOwner {
       signal,
       clock,
     });
-    await confirm(value, signal);
+    if (signal.aborted) value.link.abort();
+    signal.throwIfAborted();
     return new ClientSession(setup, { carrier: value, endpoint: place, least: 0 });
   }
 
@@ -348,6 +348,8 @@ export class ClientSession implements SessionOwner, PathOwner {
   async #carry(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#over.signal]);
     const dialled = await inTurn(() => this.#dial(either), either);
+    if (either.aborted) dialled.carrier.link.abort();
+    either.throwIfAborted();
     await this.#attach(dialled);
   }
 
@@ -358,9 +360,7 @@ export class ClientSession implements SessionOwner, PathOwner {
       this.#dialling = { restart, since: this.#clock.monotonic() };
       try {
         const either = AbortSignal.any([signal, restart.signal]);
-        const dialled = await this.#race(either);
-        await confirm(dialled.carrier, either);
-        return dialled;
+        return await this.#race(either);
       } catch (error) {
         if (!restart.signal.aborted || signal.aborted) throw error;
       } finally {
@@ -407,17 +407,6 @@ export class ClientSession implements SessionOwner, PathOwner {
   #giveUp(): void {
     this.#soon?.cancel();
     this.#over.abort(this.#session.error ?? closedError());
-  }
-}
-
-/** Sends CONFIRM, which goes before any frame. */
-async function confirm({ link, confirm }: DialledCarrier, signal: AbortSignal): Promise<void> {
-  try {
-    await orAbort(link.write(confirm), signal);
-    signal.throwIfAborted();
-  } catch (error) {
-    link.abort();
-    throw error;
   }
 }
 

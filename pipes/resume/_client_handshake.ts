@@ -123,9 +123,21 @@ export class ClientHandshake {
       ? yield* this.#resume(session, serverPreface)
       : yield* this.#hello(serverPreface);
     carrier.expectNothing();
-    carrier.note(carrier.writeProven(encodeConfirm(session?.received() ?? 0), keys.clientKey));
-    const send = carrier.flush() ?? new Uint8Array(0);
-    yield { type: "ready", send, session: fresh, peerReceived, codec: carrier.codec };
+    let confirm: Uint8Array | undefined;
+    // What it says is true for as long as nothing more is received, so it is made when it is to be sent.
+    const send = (): Uint8Array => {
+      if (confirm) return confirm;
+      carrier.note(carrier.writeProven(encodeConfirm(session?.received() ?? 0), keys.clientKey));
+      return confirm = carrier.flush() ?? new Uint8Array(0);
+    };
+    yield {
+      type: "ready",
+      get send() {
+        return send();
+      },
+      ...{ session: fresh, peerReceived, codec: carrier.codec },
+    };
+    send();
 
     const type = yield* needed(carrier, () => carrier.peekType());
     if (type === FRAME.reject) {

@@ -134,5 +134,9 @@ function greetingOf({ greeting }: SessionOptions): Uint8Array | undefined {
 }
 
 function sealOf({ key, serverKeys, identity }: SessionSealOptions): ClientSeal {
-  return { sharedKey: key, serverKeys, identity };
+  return {
+    sharedKey: key && "bytes" in key ? key.bytes : key,
+    serverKeys: serverKeys?.map((one) => "publicKey" in one ? one.publicKey : one),
+    identity,
+  };
 }

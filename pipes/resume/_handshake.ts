@@ -122,7 +122,10 @@ export type ClientStep = WaitStep | ReadyStep | StandsStep | FailedStep;
 export interface ReadyStep {
   /** Frames may be sent. */
   readonly type: "ready";
-  /** CONFIRM; goes before everything else. */
+  /**
+   * CONFIRM; goes before everything else. It is made when it is asked for, and from then on nothing may be sent over the
+   * carrier before: an ACK that left behind it there would say more than CONFIRM.
+   */
   readonly send: Uint8Array;
   /** The session, where it is a new one. */
   readonly session: NewSession | null;

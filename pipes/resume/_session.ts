@@ -52,6 +52,8 @@ export interface SessionSetup {
   readonly network?: (() => NetworkViewState | undefined) | undefined;
   /** Who looks after it. */
   readonly owner: SessionOwner;
+  /** Which of its carriers was the last one, in another process. @default {0} */
+  readonly epoch?: number | undefined;
 }
 
 /** A carrier whose handshake has come far enough. */
@@ -66,6 +68,8 @@ export interface ReadyCarrier {
   readonly peerReceived: number;
   /** What was acknowledged when the other end was asked for that. @default {what the core takes for it} */
   readonly least?: number | undefined;
+  /** At the client: makes CONFIRM, which has to be sent before anything else. */
+  readonly confirm?: (() => Uint8Array) | undefined;
   /** At the client: takes what comes until the other end has said something, and gives what is behind it then. */
   readonly intake?: ((bytes: Uint8Array) => Uint8Array | null) | undefined;
   /** What came behind the handshake. */
@@ -124,6 +128,7 @@ export class Session {
     this.role = setup.role;
     this.id = setup.id;
     this.core = core;
+    this.#epoch = setup.epoch ?? 0;
     this.link = new SessionLink(this, clock);
     core.onOutput = () => this.#carrier?.wake();
     core.onDeadline = () => this.#arm();
@@ -213,7 +218,7 @@ export class Session {
    * @returns Resolves when it stands; rejects when it is lost before. Nobody has to wait for it.
    */
   attach(ready: ReadyCarrier): Promise<void> {
-    const { link, codec, epoch, peerReceived, least, intake, rest } = ready;
+    const { link, codec, epoch, peerReceived, least, confirm, intake, rest } = ready;
     const { promise } = this.#standing = this.#replaceStanding();
     if (this.#done || this.over && !this.core.complete) {
       link.abort();
@@ -241,7 +246,8 @@ export class Session {
       this.#impatient = this.#clock.after(STAND, () => this.drop(new TimeoutError(STAND)));
     }
     const attachment = this.core.attach(peerReceived, least);
-    carrier.begin(this.#noticing(attachment), rest);
+    // CONFIRM is made with the switch: it says what was received, and nothing more may be acknowledged by the old one.
+    carrier.begin(this.#noticing(attachment), rest, confirm?.());
     this.#arm();
     if (!intake && this.#carrier === carrier) this.#stands();
     return promise;

@@ -69,10 +69,12 @@ export class SessionCarrier implements FillSink {
    *
    * @param attachment The session's side of it.
    * @param rest What came behind the handshake, opened.
+   * @param first What to send before anything else, as it is.
    */
-  begin(attachment: Attachment, rest: Uint8Array): void {
+  begin(attachment: Attachment, rest: Uint8Array, first?: Uint8Array): void {
     this.#attachment = attachment;
-    this.#write();
+    if (first) this.#send(first);
+    else this.#write();
     if (rest.length > 0) attachment.receive(rest);
     if (!this.#over) this.#read();
   }
@@ -154,7 +156,11 @@ export class SessionCarrier implements FillSink {
       if (this.#finishing && this.#end()) this.link.close().catch(() => {}).then(this.#finishing.resolve);
       return;
     }
-    const out = this.#codec ? this.#codec.seal(bytes) : bytes;
+    this.#send(this.#codec ? this.#codec.seal(bytes) : bytes);
+  }
+
+  #send(out: Uint8Array): void {
+    this.#writing = true;
     this.bytesOut += out.length;
     this.link.write(out).then(this.#written, this.#unwritable);
   }

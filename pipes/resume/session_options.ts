@@ -10,10 +10,10 @@ export interface SessionIdentity {
 
 /** How a client knows the server of a sealed session, and who it is itself. At least one of the first two. */
 export interface SessionSealOptions {
-  /** 32 bytes that only both ends know. */
-  readonly key?: Uint8Array | undefined;
-  /** The Ed25519 public keys, 32 bytes each, of which the server must own one. */
-  readonly serverKeys?: readonly Uint8Array[] | undefined;
+  /** What only both ends know: 32 bytes, or a `SharedKey`. */
+  readonly key?: Uint8Array | { readonly bytes: Uint8Array } | undefined;
+  /** The Ed25519 public keys, 32 bytes each, of which the server must own one; or a `PublicKey` or `KeyPair` each. */
+  readonly serverKeys?: readonly (Uint8Array | { readonly publicKey: Uint8Array })[] | undefined;
   /** Who the client is. */
   readonly identity?: SessionIdentity | undefined;
 }
