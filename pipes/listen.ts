@@ -1,11 +1,12 @@
 /** Listening: a URL becomes a server whose connections are pipes. */
 
 import type { NetworkView } from "../internal/network_view.ts";
-import { parsePipeUrl } from "./address.ts";
+import { parsePipeUrl, splitResume } from "./address.ts";
 import type { PipeOptions } from "./_base_pipe.ts";
 import { checkNetworkOptions } from "./_network_keeper.ts";
 import type { PipeOf } from "./pipe.ts";
 import { PipeListener } from "./_pipe_listener.ts";
+import type { SessionServerOptions } from "./resume/session_server_options.ts";
 import type { PipeServer } from "./server.ts";
 import type { PipeTransport } from "./_transport.ts";
 import type { UdpListenOptions } from "./udp_options.ts";
@@ -80,6 +81,15 @@ export interface ListenOptions extends PipeOptions {
   readonly handshakeTimeout?: number;
   /** What `udp:` can be told besides. */
   readonly udp?: UdpListenOptions;
+  /** What sessions are told, which are served by URLs that begin with `resume+`. */
+  readonly session?: SessionServerOptions;
+  /**
+   * Whether clients that ask for no session are refused, or get an ordinary pipe, where the URL begins with `resume+`. Only over
+   * TLS and WebSocket can that be told.
+   *
+   * @default {"require"}
+   */
+  readonly resume?: "require" | "prefer";
   /** Further ways to carry pipes. They come before the built-in ones. */
   readonly transports?: readonly PipeTransport[];
 }
@@ -126,6 +136,11 @@ export async function listen<U extends string | URL>(
   url: U,
   options: ListenOptions = {},
 ): Promise<PipeServer<PipeOf<U>>> {
+  if (splitResume(url).prefix) {
+    // Only who has sessions loads them.
+    const { serveSessions } = await import("./resume/serve_sessions.ts");
+    return await serveSessions(url, options) as unknown as PipeServer<PipeOf<U>>;
+  }
   const place = parsePipeUrl(url, "listen");
   checkNetworkOptions(options);
   options.signal?.throwIfAborted();

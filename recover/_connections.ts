@@ -153,7 +153,7 @@ export function closeQuietly(owner: { close(): void }): void {
 }
 
 /** What stands for one client: an IPv4 address, or the /64 that a host in IPv6 has for itself (RFC 6177). */
-function addressKey(address: Deno.Addr): string | undefined {
+export function addressKey(address: Deno.Addr): string | undefined {
   if (address.transport !== "tcp" && address.transport !== "udp") return undefined;
   const bytes = parseIp(address.hostname);
   // The zeros in front belong to IPv4-mapped addresses and to ::1.

@@ -1,0 +1,84 @@
+/** What a server of sessions is, and shows. */
+
+import type { PipeAddress } from "../address.ts";
+import type { PipeServer } from "../server.ts";
+import type { SessionInfo, SessionPipe, SessionState } from "./session.ts";
+
+/** One session, as a server tells of it. It holds no secret. */
+export interface SessionStatus {
+  /** Its name, 32 hexadecimal digits. */
+  readonly id: string;
+  /** Whether it has a connection. */
+  readonly state: SessionState;
+  /** How the connection below is protected. */
+  readonly secrecy: SessionInfo["secrecy"];
+  /** The other end, or where it was last. */
+  readonly remoteAddress: PipeAddress;
+  /** Bytes that the server has sent. */
+  readonly sent: number;
+  /** Of these, how many the client's application has certainly got. */
+  readonly acknowledged: number;
+  /** Bytes that the server's application has got. */
+  readonly received: number;
+  /** How often it went on after a loss. */
+  readonly resumes: number;
+  /** For how many milliseconds in all it had no connection. */
+  readonly suspended: number;
+  /** Smoothed round-trip time in milliseconds; `null` before it was measured. */
+  readonly roundTrip: number | null;
+  /** Bytes of memory held for what is on its way. */
+  readonly memory: number;
+}
+
+/** A server's sessions at one moment. */
+export interface SessionServerStatus {
+  /** Those that have a connection or may get one again. */
+  readonly sessions: readonly SessionStatus[];
+  /** Connections that have not proven anything yet. */
+  readonly handshakes: number;
+  /** Sessions that were offered to clients who have not answered, and those that are over and still remembered. */
+  readonly remembered: number;
+  /** Bytes of memory held for what is on its way, in all sessions. */
+  readonly memory: number;
+}
+
+/** How {@linkcode SessionServer.drain} ends a server. */
+export interface SessionDrainOptions {
+  /**
+   * How many milliseconds the sessions may take to end before they are given up.
+   *
+   * @default {Infinity}
+   */
+  readonly timeout?: number;
+  /** Gives up what is still there when aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Further URLs by which the clients can reach this server, or the one that takes its place. Clients go only to hosts that
+   * their user has named.
+   *
+   * @default {[]}
+   */
+  readonly addresses?: readonly string[];
+}
+
+/**
+ * A server of sessions. Iterate it to get them.
+ *
+ * Closing it ends the listening. The sessions that were handed out go on as long as they have a connection, and no longer,
+ * as nobody could come back.
+ */
+export interface SessionServer extends PipeServer<SessionPipe> {
+  /**
+   * Tells how many sessions there are, and how each of them does.
+   *
+   * @returns All of it, as it is now.
+   */
+  status(): SessionServerStatus;
+  /**
+   * Begins no new session, and waits until those that are there have ended, with or without a connection in the meantime.
+   *
+   * @param options How long that may take, and where else to go.
+   * @returns How many had to be given up.
+   */
+  drain(options?: SessionDrainOptions): Promise<number>;
+}
