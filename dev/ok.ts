@@ -63,7 +63,11 @@ const FUZZED: Readonly<Record<string, readonly string[]>> = {
     "pipes/resume/_client_handshake.ts",
     "pipes/resume/_server_handshake.ts",
   ],
-  "tests/seal_fuzz_test.ts": ["pipes/resume/key_text.ts", "pipes/resume/_seal.ts", "pipes/resume/_seal_exchange.ts"],
+  "tests/seal_fuzz_test.ts": [
+    "pipes/resume/key_text.ts",
+    "pipes/resume/_seal.ts",
+    "pipes/resume/_seal_exchange.ts",
+  ],
   "tests/session_fuzz_test.ts": [
     "pipes/resume/_frames.ts",
     "pipes/resume/_snapshot.ts",

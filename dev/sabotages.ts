@@ -6,6 +6,7 @@ import { OTHERS } from "./_sabotages_others.ts";
 import { PIPES } from "./_sabotages_pipes.ts";
 import { PIPES_MORE } from "./_sabotages_pipes_more.ts";
 import { POLICIES } from "./_sabotages_policies.ts";
+import { PUSH } from "./_sabotages_push.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
 import { SESSION_CORE } from "./_sabotages_session_core.ts";
 import { SESSIONS } from "./_sabotages_sessions.ts";
@@ -38,6 +39,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...PIPES,
   ...PIPES_MORE,
   ...CARRIERS,
+  ...PUSH,
   ...SESSIONS,
   ...SESSION_CORE,
   ...OTHERS,
