@@ -109,6 +109,11 @@ export type {
   SessionOptions,
   SessionSealOptions,
 } from "./resume/session_options.ts";
+export type {
+  SessionCaller,
+  SessionServerOptions,
+  SessionServerSealOptions,
+} from "./resume/session_server_options.ts";
 export type { LinkProof, ListenContext, PipeTransport } from "./_transport.ts";
 
 export type {

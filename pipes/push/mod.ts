@@ -40,9 +40,35 @@ export {
   type ReceivedStream,
   type ReceiveOptions,
 } from "./receive.ts";
+export { MAX_PEEK, type Peeked, type PeekedRoute, peekRoute } from "./peek_route.ts";
+export type { TlsRoute } from "./_peek_tls.ts";
+export type { Http1Route, Http2Route } from "./_peek_http.ts";
+export type { ProxiedAddress, ProxyRoute } from "./_peek_proxy.ts";
+export {
+  inetdSocket,
+  type InheritedSocket,
+  listenFds,
+  type ListenFdsOptions,
+  nginxListeners,
+} from "./listen_fds.ts";
+export { type HttpHandler, type HttpServer, serveHttp, type ServeHttpOptions } from "./serve_http.ts";
+export { type SocketsToldBy, startWithSockets, type StartWithSocketsOptions } from "./inherit.ts";
+export {
+  type MessageEnd,
+  pushToWorker,
+  type PushToWorkerOptions,
+  receiveInWorker,
+  type WorkerReceived,
+  type WorkerReceiver,
+} from "./worker.ts";
+export { type IpcEnd, type IpcReceiver, pushByIpc, type PushByIpcOptions, receiveByIpc } from "./ipc.ts";
 export { PushError, type PushErrorCode } from "./push_error.ts";
 export { permissions } from "./permissions.ts";
+export type { Adopted, AdoptedKind } from "./_adopt.ts";
 export type { AdoptedListener } from "./_adopted_listener.ts";
+export type { AdoptedStream } from "./_adopted_stream.ts";
+export type { AdoptedDatagram } from "./_adopted_datagram.ts";
+export type { DescriptorsProcess, ProgramEnd, StandardStream } from "../../internal/exec_descriptors.ts";
 export type { BareSocket } from "./_pushable.ts";
 export type { PushPeer, TrustedUsers } from "./_scm_socket.ts";
 

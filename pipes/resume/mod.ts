@@ -5,6 +5,18 @@
  * @module
  */
 
+export { serveSessions } from "./serve_sessions.ts";
+export type {
+  SessionDrainOptions,
+  SessionServer,
+  SessionServerStatus,
+  SessionStatus,
+} from "./session_server.ts";
+export type {
+  SessionCaller,
+  SessionServerOptions,
+  SessionServerSealOptions,
+} from "./session_server_options.ts";
 export {
   formatKey,
   formatPublicKey,
