@@ -67,6 +67,7 @@ export { permissions } from "./permissions.ts";
 export type { Adopted, AdoptedKind } from "./_adopt.ts";
 export type { AdoptedListener } from "./_adopted_listener.ts";
 export type { AdoptedStream } from "./_adopted_stream.ts";
+export type { ConnLinkOptions, StreamConn } from "../_conn_link.ts";
 export type { AdoptedDatagram } from "./_adopted_datagram.ts";
 export type { DescriptorsProcess, ProgramEnd, StandardStream } from "../../internal/exec_descriptors.ts";
 export type { BareSocket } from "./_pushable.ts";
