@@ -49,6 +49,8 @@ export class SessionCarrier implements FillSink {
   #writing = false;
   #finishing: PromiseWithResolvers<void> | undefined;
   #over = false;
+  /** Whether what still comes is only waited out. */
+  #draining = false;
 
   /** @param options The connection, and who is told of its end. */
   constructor(options: SessionCarrierOptions) {
@@ -98,6 +100,7 @@ export class SessionCarrier implements FillSink {
   }
 
   filled(count: number | null): void {
+    if (this.#draining) return count === null ? this.#drained() : this.#read();
     if (count === null) return this.#fail(new Deno.errors.UnexpectedEof("The connection was closed"));
     const bytes = this.#into.subarray(0, count);
     this.#take(bytes);
@@ -109,18 +112,19 @@ export class SessionCarrier implements FillSink {
   }
 
   broke(error: unknown): void {
-    this.#fail(error);
+    if (this.#draining) this.#drained();
+    else this.#fail(error);
   }
 
   #read(): void {
     const { link } = this;
     if (link.fill) return link.fill(this.#into, this);
-    link.read(this.#into).then((chunk) => this.#came(chunk), (error) => this.#fail(error));
+    link.read(this.#into).then((chunk) => this.#came(chunk), (error) => this.broke(error));
   }
 
   /** What a link gives that has memory of its own. */
   #came(chunk: Uint8Array | null): void {
-    if (chunk === null) return this.filled(null);
+    if (chunk === null || this.#draining) return this.filled(chunk && chunk.length);
     if (chunk.buffer === this.#into.buffer) return this.filled(chunk.length);
     this.#take(chunk);
     if (!this.#over) this.#read();
@@ -153,7 +157,7 @@ export class SessionCarrier implements FillSink {
     const bytes = this.#attachment?.next() ?? null;
     this.#writing = bytes !== null;
     if (!bytes) {
-      if (this.#finishing && this.#end()) this.link.close().catch(() => {}).then(this.#finishing.resolve);
+      if (this.#finishing) this.#bye();
       return;
     }
     this.#send(this.#codec ? this.#codec.seal(bytes) : bytes);
@@ -182,6 +186,23 @@ export class SessionCarrier implements FillSink {
     this.#attachment?.next();
   }
 
+  /**
+   * Says the last, and waits for the other end to close too: a socket that is closed while something is on its way to it answers
+   * by a reset, which may overtake the last that it said.
+   */
+  #bye(): void {
+    if (!this.#end()) return;
+    this.#draining = this.link.halfClose;
+    const said = this.#draining ? this.link.closeWrite() : this.link.close();
+    said.then(() => this.#draining || this.#finishing?.resolve(), () => this.#drained());
+  }
+
+  #drained(): void {
+    this.#draining = false;
+    this.#giveBack();
+    this.link.close().catch(() => {}).then(this.#finishing?.resolve);
+  }
+
   #enlarge(): void {
     const buffer = large.borrow();
     if (!buffer) return;
@@ -199,7 +220,8 @@ export class SessionCarrier implements FillSink {
   #fail(error: unknown): void {
     this.#giveBack();
     if (!this.#end()) return;
-    this.link.abort();
+    if (error instanceof Deno.errors.UnexpectedEof) this.link.close().catch(() => {});
+    else this.link.abort();
     this.#lost(this, error);
   }
 
