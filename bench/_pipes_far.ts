@@ -79,7 +79,7 @@ async function serveRawWs({ total }: Far): Promise<number> {
     socket.on("close", () => server.close());
   });
   await new Promise((resolve) => server.on("listening", resolve));
-  return (server.address() as Deno.NetAddr).port;
+  return (server.address() as unknown as Deno.NetAddr).port;
 }
 
 async function serveWsPipe({ total }: Far): Promise<number> {

@@ -283,8 +283,9 @@ class Link implements ChaosLink {
 /** Sends what comes from a socket down a lane. */
 function listenTo(socket: Socket, lane: ChaosLane): void {
   socket.setNoDelay(true);
+  // Without an encoding it is bytes, whatever the types say.
   socket.on("data", (bytes) => {
-    if (!lane.push(bytes)) socket.pause();
+    if (typeof bytes !== "string" && !lane.push(bytes)) socket.pause();
   });
   socket.on("end", () => lane.push("end"));
   // A reset, or a target that is not there: the other end gets a reset as well.
