@@ -5,6 +5,7 @@ import { makePipe } from "./_make_pipe.ts";
 import type { WebSocketPipe } from "./pipe.ts";
 import type { PipeOptions } from "./_pipe_options.ts";
 import { checkNumber } from "../recover/_check.ts";
+import { asksForWebSocket, upgradeRequest, webSocketAddress } from "./_upgrade_request.ts";
 import { WebSocketLink } from "./_web_socket_link.ts";
 import { checkWebSocketOptions, type WebSocketOptions } from "./web_socket_options.ts";
 import { type NodeWebSocket, WsLink } from "./_ws_link.ts";
@@ -123,30 +124,10 @@ export function pipeFromWebSocket(
  * ```
  */
 export function upgradePipe(request: Request, options: UpgradePipeOptions = {}): UpgradedPipe {
-  const { protocols = [], idleTimeout = 30_000, info, ...rest } = options;
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new TypeError("Cannot upgrade: the request asks for no WebSocket");
-  }
-  checkNumber("upgrade", "idleTimeout", idleTimeout);
-  const list = request.headers.get("sec-websocket-protocol") ?? "";
-  const offered = list.split(",").map((one) => one.trim());
-  const protocol = protocols.find((one) => offered.includes(one));
-  if (protocol !== undefined && !list.split(", ").includes(protocol)) {
-    // The runtime (2.9) takes the list apart where a blank follows the comma, and not every client writes one.
-    const headers = new Headers(request.headers);
-    headers.set("sec-websocket-protocol", offered.join(", "));
-    Object.defineProperty(request, "headers", { value: headers, configurable: true });
-  }
-  const localAddress = addressOf(request.url);
-  // The runtime knows it only until the request is upgraded.
-  const { remoteAddr } = info ?? {};
-  const from = remoteAddr && "hostname" in remoteAddr ? remoteAddr : { hostname: "", port: 0 };
-  const remoteAddress = { transport: localAddress.transport, hostname: from.hostname, port: from.port };
-  const { socket, response } = Deno.upgradeWebSocket(request, {
-    idleTimeout: Math.ceil(idleTimeout / 1000),
-    ...(protocol === undefined ? {} : { protocol }),
-  });
-  return { response, pipe: adopt(socket, { localAddress, remoteAddress, ...rest }, protocol) };
+  const { protocols = [], idleTimeout, info, ...rest } = options;
+  if (!asksForWebSocket(request)) throw new TypeError("Cannot upgrade: the request asks for no WebSocket");
+  const { socket, response, protocol, ...ends } = upgradeRequest(request, { protocols, idleTimeout, info });
+  return { response, pipe: adopt(socket, { ...ends, ...rest }, protocol) };
 }
 
 /** Makes a pipe of a WebSocket; the runtime does not tell a server which subprotocol was agreed on. */
@@ -158,7 +139,7 @@ function adopt(
   const { webSocket = {}, maxUnread = 16 * 1024 * 1024, clock, network } = options;
   const checked = checkWebSocketOptions("make a pipe", webSocket);
   checkNumber("make a pipe", "maxUnread", maxUnread);
-  const remoteAddress = options.remoteAddress ?? addressOf((socket as WebSocket).url);
+  const remoteAddress = options.remoteAddress ?? webSocketAddress((socket as WebSocket).url);
   const localAddress = options.localAddress ?? { transport: remoteAddress.transport, hostname: "", port: 0 };
   const common = { ...checked, localAddress, remoteAddress, maxUnread, clock, network };
   if (!("terminate" in socket)) {
@@ -181,11 +162,4 @@ function adopt(
 
 function pipeOf(link: WsLink | WebSocketLink, options: PipeOptions): WebSocketPipe {
   return makePipe(link, options) as unknown as WebSocketPipe;
-}
-
-function addressOf(url: string | undefined): HostAddress {
-  const { protocol, hostname, port } = URL.parse(url ?? "") ?? { protocol: "ws:", hostname: "", port: "0" };
-  const transport = protocol === "wss:" || protocol === "https:" ? "wss" : "ws";
-  const number = port === "" ? (transport === "wss" ? 443 : 80) : Number(port);
-  return { transport, hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port: number };
 }

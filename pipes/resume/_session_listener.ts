@@ -23,7 +23,14 @@ import { asksForSession, checkClient, type ServerSetup } from "./_server_setup.t
 import type { SessionEntry } from "./_session_entry.ts";
 import { sessionPipe } from "./_session_pipe.ts";
 import { SessionTable } from "./_session_table.ts";
-import type { SessionDrainOptions, SessionServer, SessionServerStatus } from "./session_server.ts";
+import { upgradeCarrier } from "./_upgrade.ts";
+import type {
+  SessionDrainOptions,
+  SessionServer,
+  SessionServerStatus,
+  SessionUpgradeOptions,
+  UpgradedSession,
+} from "./session_server.ts";
 import type { SessionPipe } from "./session.ts";
 
 /** For how many milliseconds a client that is too much is asked to stay away. */
@@ -59,6 +66,8 @@ export class SessionListener implements SessionServer {
   readonly #table: SessionTable;
   readonly #pipes: Handout<BasePipe>;
   readonly #ordinary = new Set<BasePipe>();
+  /** WebSockets of another server that have proven nothing yet. */
+  readonly #upgrading = new Set<Link>();
   readonly #closed = Promise.withResolvers<void>();
   /** The pipes of the sessions that are at work. */
   readonly #pipeOf = new Map<SessionEntry, SessionPipe & BasePipe>();
@@ -178,7 +187,27 @@ export class SessionListener implements SessionServer {
       return [{ ...facts, remoteAddress: link.remoteAddress, roundTrip: core.srtt, memory: core.memory }];
     });
     const { memories: remembered, memory } = this.#table;
-    return { sessions, handshakes: this.#loop.connections, remembered, memory };
+    return { sessions, handshakes: this.#loop.connections + this.#upgrading.size, remembered, memory };
+  }
+
+  upgrade(request: Request, options: SessionUpgradeOptions = {}): UpgradedSession {
+    const { terms, session: { maxHandshakes } } = this.#setup;
+    const nothing = Promise.resolve(null);
+    if (this.#closing || this.#upgrading.size >= maxHandshakes) {
+      return {
+        response: new Response(null, { status: 503, headers: { "retry-after": "1" } }),
+        session: nothing,
+      };
+    }
+    const { response, link } = upgradeCarrier(request, options, { window: terms.window, clock: this.#clock });
+    if (!link) return { response, session: nothing };
+    this.#upgrading.add(link);
+    const session = this.#receive(link, { done: false }).catch((error) => {
+      link.abort();
+      this.#tell({ type: "refused", error, from: link.remoteAddress });
+      return null;
+    }).finally(() => this.#upgrading.delete(link));
+    return { response, session: session as Promise<SessionPipe | null> };
   }
 
   async drain(options: SessionDrainOptions = {}): Promise<number> {
@@ -207,6 +236,7 @@ export class SessionListener implements SessionServer {
   close(): Promise<void> {
     return this.#closing ??= (async () => {
       for (const pipe of this.#pipes.end()) pipe.abort("the server is closed");
+      for (const link of this.#upgrading) link.abort();
       await this.#loop.close().catch(() => {}); // told by closed
       await this.#bindings?.close();
       // Nobody could come back.
@@ -274,10 +304,10 @@ export class SessionListener implements SessionServer {
   }
 
   /** Finds out what a connection is; gives a pipe where it is the beginning of one. */
-  async #receive(link: Link, arrival?: Arrival): Promise<BasePipe | null> {
+  async #receive(link: Link, arrival: { done: boolean }): Promise<BasePipe | null> {
     if (!asksForSession(link)) {
       if (!this.#setup.ordinary) throw new TypeError("Cannot serve a client that asks for no session");
-      if (arrival) arrival.done = true;
+      arrival.done = true;
       return this.#makeOrdinary(link);
     }
     checkClient(link, this.#setup);
@@ -297,7 +327,7 @@ export class SessionListener implements SessionServer {
       timeout: session.handshakeTimeout,
       clock: this.#clock,
     });
-    if (arrival) arrival.done = true;
+    arrival.done = true;
     return this.#confirmed(link, confirmed);
   }
 

@@ -21,7 +21,7 @@ import type { SessionServer } from "./session_server.ts";
  *
  * Needs the permissions that {@linkcode listen} needs.
  *
- * @param url Where.
+ * @param url Where; `null` where all connections come by {@linkcode SessionServer.upgrade}.
  * @param options Framing and limits of the pipes, how to listen, and what the sessions are like.
  * @returns The server.
  * @throws {PipeError} With code `"listen"` when it could not be done; its `failure` says why.

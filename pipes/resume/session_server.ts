@@ -61,8 +61,29 @@ export interface SessionDrainOptions {
   readonly addresses?: readonly string[];
 }
 
+/** What {@linkcode SessionServer.upgrade} takes. */
+export interface SessionUpgradeOptions {
+  /** What `Deno.serve` tells of the request besides: where it came from. Behind a proxy that is the proxy. */
+  readonly info?: { readonly remoteAddr: Deno.Addr };
+  /**
+   * After how many milliseconds without a sign of life the runtime asks the client for one, and again as many until it gives
+   * the connection up; 0 for never. Counted in whole seconds.
+   *
+   * @default {30_000}
+   */
+  readonly idleTimeout?: number;
+}
+
+/** What {@linkcode SessionServer.upgrade} gives. */
+export interface UpgradedSession {
+  /** What the handler of the request has to return. */
+  readonly response: Response;
+  /** The session that begins by this request; `null` where it goes on with an earlier one, or where nothing came of it. */
+  readonly session: Promise<SessionPipe | null>;
+}
+
 /**
- * A server of sessions. Iterate it to get them.
+ * A server of sessions. Iterate it to get them; those that {@linkcode SessionServer.upgrade} begins are given there.
  *
  * Closing it ends the listening. The sessions that were handed out go on as long as they have a connection, and no longer,
  * as nobody could come back.
@@ -74,6 +95,14 @@ export interface SessionServer extends PipeServer<SessionPipe> {
    * @returns All of it, as it is now.
    */
   status(): SessionServerStatus;
+  /**
+   * Takes a WebSocket request of a server of the application's own (`Deno.serve`) for a session.
+   *
+   * @param request The request.
+   * @param options What else is known of it.
+   * @returns What to answer, and the session.
+   */
+  upgrade(request: Request, options?: SessionUpgradeOptions): UpgradedSession;
   /**
    * Begins no new session, and waits until those that are there have ended, with or without a connection in the meantime.
    *
