@@ -11,6 +11,8 @@ export type {
   SessionServer,
   SessionServerStatus,
   SessionStatus,
+  SessionUpgradeOptions,
+  UpgradedSession,
 } from "./session_server.ts";
 export type {
   SessionCaller,
