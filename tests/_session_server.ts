@@ -104,9 +104,17 @@ export class SessionServer implements AsyncDisposable {
   }
 
   async #accept(accept: () => Promise<Link | null>): Promise<void> {
-    for (let link = await accept(); link; link = await accept()) {
+    for (;;) {
+      let link: Link | null;
+      try {
+        link = await accept();
+      } catch {
+        // It was gone before it was accepted.
+        continue;
+      }
+      if (!link) return;
       this.links.push(link);
-      this.#shake(link).catch(() => link?.abort());
+      this.#shake(link).catch(() => link.abort());
     }
   }
 
