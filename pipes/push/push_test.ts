@@ -70,35 +70,35 @@ Deno.test({
   });
 });
 
-Deno.test({ ...linux, name: "push() hands over a Unix socket of Node's part" }, async () => {
+Deno.test({
+  ...linux,
+  name: "push() hands over Unix sockets of the runtime and of Node's part, one after the other",
+}, async () => {
   await withDirectory(async (directory) => {
     await using receiver = await receive(`${directory}/worker`);
     await using channel = await pushTo(receiver.path);
-    using listener = Deno.listen({ transport: "unix", path: `${directory}/service` });
-    const accepting = listener.accept();
-    const socket = nodeConnect({ path: `${directory}/service` });
-    await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
-    const other = await accepting;
-    const pushed = channel.push(socket);
-    await answersAs(await taken(receiver), other);
-    await pushed;
+    const path = `${directory}/service`;
+    using listener = Deno.listen({ transport: "unix", path });
+    for (const by of ["runtime", "node", "runtime", "node"] as const) {
+      if (by === "runtime") {
+        const client = await Deno.connect({ transport: "unix", path });
+        const pushed = channel.push(await listener.accept());
+        await answersAs(await taken(receiver), client);
+        await pushed;
+        continue;
+      }
+      const accepting = listener.accept();
+      const socket = nodeConnect({ path });
+      // What is pushed before it is connected would never be.
+      await assertRejects(() => channel.push(socket), TypeError, "not connected yet");
+      if (socket.connecting) await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
+      const other = await accepting;
+      const pushed = channel.push(socket);
+      await answersAs(await taken(receiver), other);
+      await pushed;
+    }
   });
 });
-
-Deno.test(
-  { ...linux, name: "push() hands over a Unix socket of the runtime" },
-  async () => {
-    await withDirectory(async (directory) => {
-      await using receiver = await receive(`${directory}/worker`);
-      await using channel = await pushTo(receiver.path);
-      using listener = Deno.listen({ transport: "unix", path: `${directory}/service` });
-      const client = await Deno.connect({ transport: "unix", path: `${directory}/service` });
-      const pushed = channel.push(await listener.accept());
-      await answersAs(await taken(receiver), client);
-      await pushed;
-    });
-  },
-);
 
 Deno.test({ ...linux, name: "push() hands over listeners, whoever has them" }, async () => {
   await withDirectory(async (directory) => {
