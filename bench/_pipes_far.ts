@@ -16,13 +16,15 @@ interface WebSocket {
 export interface Far {
   /**
    * By the runtime alone, with its reads or its streams; a pipe with its streams; a pipe with messages; a WebSocket by the
-   * library alone, or as a pipe.
+   * library alone, or as a pipe; a session.
    */
-  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages" | "raw-ws" | "pipe-ws";
+  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages" | "raw-ws" | "pipe-ws" | "session";
   /** After how many bytes (of messages: without their framing) it sends one byte back; 0 to echo instead. */
   readonly total: number;
   /** The certificate, where it is to speak TLS by the runtime's own. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** The key of a session that is sealed. */
+  readonly key?: Uint8Array;
 }
 
 /** Takes in through a stream. */
@@ -130,7 +132,25 @@ async function servePipe({ kind, total, tls }: Far): Promise<number> {
   return port;
 }
 
+async function serveSession({ total, tls, key }: Far): Promise<number> {
+  const { serveSessions } = await import("../pipes/resume/serve_sessions.ts");
+  const server = await serveSessions(`resume+${tls ? "tls" : "tcp"}://127.0.0.1:0`, {
+    ...(tls ? { tls: { ...tls, by: "native" } } : {}),
+    ...(key ? { session: { seal: { key } } } : {}),
+  });
+  (async () => {
+    for await (const pipe of server) {
+      await takeMessages(pipe as unknown as Pipe, total);
+      break;
+    }
+    await server.close();
+  })().catch(() => {});
+  const [address] = server.addresses;
+  return address && "port" in address ? address.port : 0;
+}
+
 function serve(far: Far): number | Promise<number> {
+  if (far.kind === "session") return serveSession(far);
   if (far.kind === "raw-ws") return serveRawWs(far);
   if (far.kind === "pipe-ws") return serveWsPipe(far);
   return far.kind.startsWith("raw") ? serveRaw(far) : servePipe(far);

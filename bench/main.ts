@@ -26,6 +26,7 @@ const GROUPS = [
   "pipes",
   "pipes-ws",
   "relay",
+  "sessions",
 ] as const;
 
 async function measure(group: string): Promise<Figure[]> {
@@ -35,6 +36,7 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
   if (group === "pipes-ws") return await (await import("./pipes_ws.ts")).pipesWs(quick ? 10 : 60);
+  if (group === "sessions") return await (await import("./sessions.ts")).sessions(quick ? 10 : 60);
   if (group === "pipes") {
     return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, 9000);
   }
