@@ -62,7 +62,7 @@ export function serverSetup(place: PipeUrl | null, options: ListenOptions): Serv
     seal: seal && sealOf(seal, session.authorize !== undefined),
     ordinary,
     session: checked(session, options),
-    options: offering(options),
+    options: offering(place, options),
   };
   // It checks the terms and the keys.
   new ServerHandshake({ find: () => undefined, limits: setup.terms, seal: setup.seal });
@@ -111,11 +111,13 @@ function sealOf({ key, identity, clients }: SessionServerSealOptions, authorized
 }
 
 /** What is over TLS and has a way to agree of its own is asked that way. */
-function offering(options: ListenOptions): ListenOptions {
+function offering(place: PipeUrl | null, options: ListenOptions): ListenOptions {
   const { tls, transports = [] } = options;
   return {
     ...options,
-    ...(tls ? { tls: { ...tls, alpnProtocols: [ALPN, ...(tls.alpnProtocols ?? [])] } } : {}),
+    ...(tls && place?.transport === "tls"
+      ? { tls: { ...tls, alpnProtocols: [ALPN, ...(tls.alpnProtocols ?? [])] } }
+      : {}),
     transports: transports.map((one) => one.offering?.(SUBPROTOCOL) ?? one),
   };
 }

@@ -28,6 +28,8 @@ export class SessionTable {
   readonly #waiting = new Set<SessionEntry>();
   readonly #perPeer = new Map<string, number>();
   #live = 0;
+  /** Bytes that all of them held when it was looked at last. */
+  #held = 0;
   #timer: Timer | undefined;
 
   /**
@@ -78,7 +80,9 @@ export class SessionTable {
     const { sessions, perPeer, memory } = this.#limits;
     if (this.#live >= sessions) return "sessions";
     if ((this.#perPeer.get(peer) ?? 0) >= perPeer) return "peer";
-    return this.memory > memory ? "memory" : undefined;
+    // To count takes longer than to refuse.
+    if (this.#held > memory) this.evict();
+    return this.#held > memory ? "memory" : undefined;
   }
 
   /** Keeps one that is offered to a client. */
@@ -107,14 +111,14 @@ export class SessionTable {
 
   /** Gives up those that have been without a carrier for longest, as long as all together hold too much. */
   evict(): void {
-    let held = this.memory;
-    if (held <= this.#limits.memory) return;
+    this.#held = this.memory;
+    if (this.#held <= this.#limits.memory) return;
     const suspended = [...this.alive()].flatMap(({ session }) =>
       session && session.suspendedSince !== null ? [{ session, since: session.suspendedSince }] : []
     ).sort((a, b) => a.since - b.since);
     for (const { session } of suspended) {
-      if (held <= this.#limits.memory) return;
-      held -= session.core.memory;
+      if (this.#held <= this.#limits.memory) return;
+      this.#held -= session.core.memory;
       session.lose("resources", "the server had no memory left", 2);
     }
   }
