@@ -119,13 +119,13 @@ export const SESSIONS: readonly Sabotage[] = [
   {
     name: "keys: others may read the file",
     file: "pipes/resume/key_file.ts",
-    find: "formatKey(key), 0o600",
-    replace: "formatKey(key), 0o644",
+    find: "mode: 0o600",
+    replace: "mode: 0o644",
     test: ["pipes/resume/key_file_test.ts"],
   },
   {
     name: "keys: a file that is there is written over",
-    file: "pipes/resume/key_file.ts",
+    file: "internal/guarded_file.ts",
     find: "createNew: true, mode",
     replace: "mode",
     test: ["pipes/resume/key_file_test.ts"],

@@ -1,6 +1,6 @@
 /** Files that keys are kept in: only their owner may read a secret, only he may change who is let in. */
 
-import { HoldfastError, isNotCapable, PermissionError } from "../../internal/errors.ts";
+import { createGuardedFile, readGuardedFile } from "../../internal/guarded_file.ts";
 import {
   formatKey,
   formatPublicKey,
@@ -32,7 +32,7 @@ import {
  * ```
  */
 export async function writeKeyFile(path: string, key: SharedKey | KeyPair): Promise<void> {
-  await create(path, formatKey(key), 0o600);
+  await createGuardedFile(path, formatKey(key), { ...FILE, mode: 0o600 });
 }
 
 /**
@@ -55,7 +55,7 @@ export async function writeKeyFile(path: string, key: SharedKey | KeyPair): Prom
  * ```
  */
 export async function writePublicKeysFile(path: string, keys: readonly PublicKey[]): Promise<void> {
-  await create(path, keys.map(formatPublicKey).join(""), 0o644);
+  await createGuardedFile(path, keys.map(formatPublicKey).join(""), { ...FILE, mode: 0o644 });
 }
 
 /**
@@ -78,7 +78,7 @@ export async function writePublicKeysFile(path: string, keys: readonly PublicKey
  * ```
  */
 export async function readKeyFile(path: string): Promise<SharedKey | KeyPair> {
-  return await read(path, { forbidden: 0o077, others: "read or change", chmod: "600", parse: parseKey });
+  return await readGuardedFile(path, { ...FILE, guard: "secret", parse: parseKey });
 }
 
 /**
@@ -102,87 +102,8 @@ export async function readKeyFile(path: string): Promise<SharedKey | KeyPair> {
  * ```
  */
 export async function readPublicKeysFile(path: string): Promise<readonly PublicKey[]> {
-  return await read(path, { forbidden: 0o022, others: "change", chmod: "644", parse: parsePublicKeys });
+  return await readGuardedFile(path, { ...FILE, guard: "unchanged", parse: parsePublicKeys });
 }
 
-/** More than this is no key file: 10,000 keys with comments. */
-const MAX_BYTES = 1024 * 1024;
-
-interface ReadOptions<T> {
-  /** Rights that nobody but the owner may have. */
-  readonly forbidden: number;
-  /** What these allow. */
-  readonly others: string;
-  /** What to do about it. */
-  readonly chmod: string;
-  readonly parse: (text: string) => T;
-}
-
-async function read<T>(path: string, options: ReadOptions<T>): Promise<T> {
-  const operation = `read the key file ${JSON.stringify(path)}`;
-  try {
-    using file = await Deno.open(path);
-    const { mode, isFile } = await file.stat();
-    if (!isFile) throw failed(operation, "it is not a file");
-    // The rights of the file that is open, not of what has its name by now.
-    if (mode !== null && (mode & options.forbidden) !== 0) {
-      const rights = (mode & 0o777).toString(8).padStart(3, "0");
-      const why =
-        `others can ${options.others} it (its mode is ${rights}), run: chmod ${options.chmod} ${path}`;
-      throw failed(operation, why, { hint: `Run: chmod ${options.chmod} ${path}` });
-    }
-    return parsed(operation, await text(operation, file), options.parse);
-  } catch (error) {
-    throw asFailure(operation, error, `--allow-read=${path}`, "file");
-  }
-}
-
-async function text(operation: string, file: Deno.FsFile): Promise<string> {
-  const bytes = new Uint8Array(MAX_BYTES + 1);
-  let length = 0;
-  for (let n = await file.read(bytes); n !== null; n = await file.read(bytes.subarray(length))) {
-    length += n;
-    if (length > MAX_BYTES) throw failed(operation, `it has more than ${MAX_BYTES} bytes`);
-  }
-  return new TextDecoder().decode(bytes.subarray(0, length));
-}
-
-function parsed<T>(operation: string, text: string, parse: (text: string) => T): T {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw failed(operation, error.message.replace(/^Cannot read a key: /, ""), { cause: error });
-  }
-}
-
-async function create(path: string, text: string, mode: number): Promise<void> {
-  const operation = `write the key file ${JSON.stringify(path)}`;
-  try {
-    await Deno.writeFile(path, new TextEncoder().encode(text), { createNew: true, mode });
-  } catch (error) {
-    throw asFailure(operation, error, `--allow-write=${path}`, "folder");
-  }
-}
-
-function asFailure(operation: string, error: unknown, flag: string, missing: "file" | "folder"): unknown {
-  if (isNotCapable(error)) return new PermissionError(operation, [flag], error);
-  if (error instanceof Deno.errors.NotFound) {
-    return failed(operation, `there is no such ${missing}`, { cause: error });
-  }
-  if (error instanceof Deno.errors.AlreadyExists) {
-    return failed(operation, "it is there already and would be lost", { cause: error });
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return failed(operation, "the system does not allow it", { cause: error });
-  }
-  return error;
-}
-
-function failed(
-  operation: string,
-  why: string,
-  options: { readonly cause?: unknown; readonly hint?: string } = {},
-): HoldfastError {
-  return new HoldfastError(`Cannot ${operation}: ${why}`, { code: "key-file", operation, ...options });
-}
+/** How such a file is called in errors. */
+const FILE = { what: "the key file", code: "key-file" } as const;
