@@ -69,6 +69,7 @@ export class SessionListener implements SessionServer {
   /** WebSockets of another server that have proven nothing yet. */
   readonly #upgrading = new Set<Link>();
   readonly #closed = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
   /** The pipes of the sessions that are at work. */
   readonly #pipeOf = new Map<SessionEntry, SessionPipe & BasePipe>();
   #url: string;
@@ -268,12 +269,13 @@ export class SessionListener implements SessionServer {
   }
 
   async #accept(): Promise<Arrival> {
-    if (!this.#bindings) await this.#closed.promise;
+    if (!this.#bindings) await this.#stopped.promise;
     if (!this.#bindings || this.#closing) throw new Deno.errors.Interrupted("the server is closed");
     return new Arrival(await this.#bindings.accept());
   }
 
   #stop(): void {
+    this.#stopped.resolve();
     void this.#bindings?.close();
   }
 
