@@ -10,8 +10,12 @@ import { ScmChannel } from "./_scm_channel.ts";
 import { encodeFrame, PLAIN_ACK, PLAIN_NAK, ScmDecoder, type ScmFrame } from "./_scm_frames.ts";
 import { isTrusted, listenPath, type PushPeer, removePath, type TrustedUsers } from "./_scm_socket.ts";
 
-// asm-generic/fcntl.h
+// asm-generic/fcntl.h, asm-generic/errno.h
 const [SOCK_NONBLOCK, SOCK_CLOEXEC] = [0x800, 0x80000];
+const EAGAIN = 11;
+
+/** After how many milliseconds accepting is tried again where the system has no descriptor to spare, for which there is no event. */
+const PAUSE = 100;
 
 /** How the receiver behaves; see the options of `receive()`. */
 export interface ScmReceiverOptions {
@@ -67,6 +71,7 @@ export class ScmReceiver {
   readonly #ready: Item[] = [];
   #active = false;
   #accepting: Disposable | undefined;
+  #pause: Timer | undefined;
   #wake: (() => void) | undefined;
   #closed = false;
 
@@ -131,6 +136,7 @@ export class ScmReceiver {
     this.#closed = true;
     this.#active = false;
     this.#accepting?.[Symbol.dispose]();
+    this.#pause?.cancel();
     for (const sender of [...this.#senders]) this.#end(sender);
     this.#calls.call.close(this.#fd);
     removePath(this.#calls, this.path);
@@ -160,12 +166,21 @@ export class ScmReceiver {
   #accept(): void {
     this.#accepting?.[Symbol.dispose]();
     this.#accepting = undefined;
+    this.#pause?.cancel();
+    this.#pause = undefined;
     if (!this.#active || this.#senders.size >= this.#options.maxChannels) return;
     this.#accepting = whenReady(this.#fd, POLLIN, () => {
       const fd = this.#calls.call.accept4(this.#fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) this.#came(fd);
+      // A full table of descriptors would have the poll thread report the same connection without end.
+      else if (this.#calls.errno() !== EAGAIN) return this.#acceptLater();
       this.#accept();
     });
+  }
+
+  #acceptLater(): void {
+    this.#accepting = undefined;
+    this.#pause = this.#options.clock.after(PAUSE, () => this.#accept());
   }
 
   #came(fd: number): void {
