@@ -60,9 +60,13 @@ export interface SentInit {
   readonly packet: Uint8Array;
   /** The token of the RESP, and of the packets after it. */
   readonly token: Uint8Array;
-  readonly state: State;
+  /** What was said and agreed on. */
+  readonly state: HandshakeState;
+  /** The key made for it. */
   readonly ephemeral: AgreementPair;
+  /** Who sends it. */
   readonly self: StaticKeys;
+  /** The public key of whom it is for. */
   readonly peer: Uint8Array;
 }
 
@@ -72,8 +76,11 @@ export interface ReadInit {
   readonly peer: Uint8Array;
   /** The token on packets to him. */
   readonly token: Uint8Array;
-  readonly state: State;
+  /** What was said and agreed on. */
+  readonly state: HandshakeState;
+  /** The key made for it. */
   readonly ephemeral: Uint8Array;
+  /** The sender's X25519 public key. */
   readonly agreementKey: Uint8Array;
 }
 
@@ -89,7 +96,7 @@ export function makeInit(self: StaticKeys, peer: Uint8Array, random: RandomBytes
   const ephemeral = agreementPair(random(KEY_LENGTH));
   const token = random(TOKEN_LENGTH);
   const start = packetStart("init", random(TOKEN_LENGTH));
-  const state = new State(start.subarray(0, 2), peer);
+  const state = new HandshakeState(start.subarray(0, 2), peer);
   state.mixHash(ephemeral.publicKey);
   const theirs = agreementKeyOf(peer);
   const shared = theirs && agree(ephemeral.privateKey, theirs);
@@ -114,7 +121,7 @@ export function makeInit(self: StaticKeys, peer: Uint8Array, random: RandomBytes
 export function readInit(self: StaticKeys, packet: Uint8Array): ReadInit | null {
   const rest = packet.subarray(HEADER_LENGTH);
   const ephemeral = rest.slice(0, KEY_LENGTH);
-  const state = new State(packet.subarray(0, 2), self.publicKey);
+  const state = new HandshakeState(packet.subarray(0, 2), self.publicKey);
   state.mixHash(ephemeral);
   const shared = agree(self.agreementKey, ephemeral);
   if (!shared) return null;
@@ -197,6 +204,69 @@ export function readResp(init: SentInit, packet: Uint8Array): SessionKeys | null
   return { peer: init.peer, channel: state.name(), sendToken, send: initiator, receive: responder };
 }
 
+/** What both have said, and what they have agreed on so far. */
+export class HandshakeState {
+  #hash: Uint8Array;
+  #chain: Uint8Array;
+  #key: Uint8Array = new Uint8Array(KEY_LENGTH);
+
+  /**
+   * @param start The version and the kind of the INIT, 2 bytes.
+   * @param responder The public key of whom it is for.
+   */
+  constructor(start: Uint8Array, responder: Uint8Array) {
+    this.#hash = sha256(ascii(`${LABEL}IK 25519 AES-256-GCM SHA-256`));
+    this.#chain = this.#hash;
+    this.mixHash(start);
+    this.mixHash(responder);
+  }
+
+  /** The same, to go on with separately. */
+  copy(): HandshakeState {
+    const copy = new HandshakeState(NONCE, NONCE);
+    copy.#hash = this.#hash;
+    copy.#chain = this.#chain;
+    copy.#key = this.#key;
+    return copy;
+  }
+
+  /** Notes what was said. */
+  mixHash(bytes: Uint8Array): void {
+    this.#hash = sha256(this.#hash, bytes);
+  }
+
+  /** Notes what was agreed on: a new key. */
+  mixKey(shared: Uint8Array): void {
+    const root = hkdfExtract(this.#chain, shared);
+    this.#chain = hkdfExpand(root, `${LABEL}chain`);
+    this.#key = hkdfExpand(root, `${LABEL}key`);
+  }
+
+  /** Encrypts with the latest key, and notes the ciphertext. */
+  seal(plaintext: Uint8Array): Uint8Array {
+    const sealed = sealBytes(this.#key, NONCE, this.#hash, plaintext);
+    this.mixHash(sealed);
+    return sealed;
+  }
+
+  /** Decrypts with the latest key, and notes the ciphertext. */
+  open(sealed: Uint8Array): Uint8Array | null {
+    const plaintext = openBytes(this.#key, NONCE, this.#hash, sealed);
+    this.mixHash(sealed);
+    return plaintext;
+  }
+
+  /** A key of everything agreed on so far. */
+  derive(name: string): Uint8Array {
+    return hkdfExpand(this.#chain, `${LABEL}${name}`);
+  }
+
+  /** Names all that was said: 8 bytes in hexadecimal. */
+  name(): string {
+    return this.#hash.subarray(0, 8).toHex();
+  }
+}
+
 /** How many bytes the content of an INIT has, filled up with zeros. */
 const INIT_TERMS = 256 - HEADER_LENGTH - KEY_LENGTH - (KEY_LENGTH + TAG_LENGTH) - TAG_LENGTH;
 
@@ -211,61 +281,8 @@ const LABEL = "holdfast signal 1 ";
 /** Each key encrypts once. */
 const NONCE = new Uint8Array(12);
 
-/** What both have said, and what they have agreed on so far. */
-class State {
-  #hash: Uint8Array;
-  #chain: Uint8Array;
-  #key: Uint8Array = new Uint8Array(KEY_LENGTH);
-
-  constructor(start: Uint8Array, responder: Uint8Array) {
-    this.#hash = sha256(ascii(`${LABEL}IK 25519 AES-256-GCM SHA-256`));
-    this.#chain = this.#hash;
-    this.mixHash(start);
-    this.mixHash(responder);
-  }
-
-  copy(): State {
-    const copy = new State(NONCE, NONCE);
-    copy.#hash = this.#hash;
-    copy.#chain = this.#chain;
-    copy.#key = this.#key;
-    return copy;
-  }
-
-  mixHash(bytes: Uint8Array): void {
-    this.#hash = sha256(this.#hash, bytes);
-  }
-
-  mixKey(shared: Uint8Array): void {
-    const root = hkdfExtract(this.#chain, shared);
-    this.#chain = hkdfExpand(root, `${LABEL}chain`);
-    this.#key = hkdfExpand(root, `${LABEL}key`);
-  }
-
-  seal(plaintext: Uint8Array): Uint8Array {
-    const sealed = sealBytes(this.#key, NONCE, this.#hash, plaintext);
-    this.mixHash(sealed);
-    return sealed;
-  }
-
-  open(sealed: Uint8Array): Uint8Array | null {
-    const plaintext = openBytes(this.#key, NONCE, this.#hash, sealed);
-    this.mixHash(sealed);
-    return plaintext;
-  }
-
-  /** A key of everything agreed on so far. */
-  derive(name: string): Uint8Array {
-    return hkdfExpand(this.#chain, `${LABEL}${name}`);
-  }
-
-  name(): string {
-    return this.#hash.subarray(0, 8).toHex();
-  }
-}
-
 /** The keys of who began, and of who answered. */
-function directions(state: State): readonly [DirectionKeys, DirectionKeys] {
+function directions(state: HandshakeState): readonly [DirectionKeys, DirectionKeys] {
   const keys = (who: string): DirectionKeys => ({
     content: state.derive(`${who} content`),
     block: state.derive(`${who} block`),
