@@ -85,6 +85,8 @@ export class MqttSession {
     // Before the client listens, so that nothing reaches it which is too long.
     stream.on("data", (chunk: Uint8Array) => this.#received(chunk));
     stream.on("error", (error: Error) => this.#lastError ??= error);
+    // MQTT knows no half-open connections: whoever sends nothing any more has gone.
+    stream.on("end", () => stream.destroy());
     this.#client = new options.library.MqttClient(() => stream, clientOptions(options));
     this.#client.on("error", (error) => this.#failed(error));
     this.#client.on("packetreceive", (packet) => this.#packet(packet));
