@@ -8,6 +8,8 @@ import { PipeError } from "./pipe_error.ts";
 export interface RelayOptions {
   /** Ends both pipes at once. */
   readonly signal?: AbortSignal | undefined;
+  /** Called when a pipe fails, before the other one is ended by it: whoever wants to end that one in another way does so here. */
+  readonly failed?: ((failure: RelayFailure) => void) | undefined;
 }
 
 /** What went one way. */
@@ -83,7 +85,7 @@ export interface RelayReport {
 export async function relay(a: Pipe, b: Pipe, options: RelayOptions = {}): Promise<RelayReport> {
   const { signal } = options;
   if (a === b) throw new TypeError("Cannot relay: both ends are the same pipe");
-  const run = new Relay(a, b);
+  const run = new Relay(a, b, options.failed);
   const stop = (): void => run.abort(signal?.reason);
   signal?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted) stop();
@@ -101,6 +103,11 @@ export async function relay(a: Pipe, b: Pipe, options: RelayOptions = {}): Promi
 
 /** Those that cannot end one direction alone. */
 const WHOLE: readonly Transport[] = ["udp", "ws", "wss"];
+
+/** A session ends one direction alone, whatever carries it. */
+function isWhole({ transport, resumable }: Pipe): boolean {
+  return WHOLE.includes(transport) && !resumable;
+}
 
 /** What comes in pieces that are larger is read into the same memory again and again. */
 const BUSY = 4096;
@@ -136,11 +143,13 @@ class Relay {
   readonly #b: Pipe;
   readonly there: Way;
   readonly back: Way;
+  readonly #failed: RelayOptions["failed"];
   failure: RelayFailure | null = null;
 
-  constructor(a: Pipe, b: Pipe) {
+  constructor(a: Pipe, b: Pipe, failed: RelayOptions["failed"]) {
     this.#a = a;
     this.#b = b;
+    this.#failed = failed;
     this.there = new Way(a, b);
     this.back = new Way(b, a);
   }
@@ -173,7 +182,7 @@ class Relay {
       if (to.state.type !== "closed") return this.#fail(to, error);
     }
     // Whatever the other end says from now on could reach nobody.
-    if (other.blocked || from.state.type === "closed" || WHOLE.includes(from.transport)) await to.close();
+    if (other.blocked || from.state.type === "closed" || isWhole(from)) await to.close();
   }
 
   /** Passes on until the sender ends its direction; throws when it fails. */
@@ -215,6 +224,7 @@ class Relay {
 
   #fail(pipe: Pipe, error: unknown): void {
     this.#note(pipe, error);
+    if (this.failure) this.#failed?.(this.failure);
     this.abort(error);
   }
 }

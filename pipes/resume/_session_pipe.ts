@@ -4,6 +4,7 @@ import { BasePipe } from "../_base_pipe.ts";
 import type { PipeKeeper, PipeOptions } from "../_pipe_options.ts";
 import type { Session } from "./_session.ts";
 import type { SessionPipe } from "./session.ts";
+import { reasonOfAbort } from "./session_lost.ts";
 
 /** What only who opened the session can do. */
 export type Migrate = SessionPipe["migrate"];
@@ -24,5 +25,20 @@ export function sessionPipe(
   const keeper: PipeKeeper = { lost: () => undefined, ended: () => {} };
   const pipe = Object.assign(new BasePipe(session.link, options, keeper), { migrate });
   session.onEvent = (event) => pipe.emit(event);
+  sessions.set(pipe, session);
   return pipe as unknown as SessionPipe & BasePipe;
+}
+
+/** The sessions below pipes, for those who have to say more to them than a pipe can. */
+const sessions = new WeakMap<object, Session>();
+
+/**
+ * Gives a session up, with a word for the other end.
+ *
+ * @param pipe Its pipe.
+ * @param code What ABORT says; see docs/PROTOCOLS.md, "Ending".
+ * @param why Why, in the middle of a sentence.
+ */
+export function abortSession(pipe: SessionPipe, code: number, why: string): void {
+  sessions.get(pipe)?.lose(reasonOfAbort(code), why, code);
 }
