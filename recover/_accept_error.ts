@@ -17,6 +17,8 @@ const ABORTED: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
   "EOPNOTSUPP",
   "ENETUNREACH",
+  // The runtime asks for the address of the other end, which is gone when it was reset in between.
+  "ENOTCONN",
 ]);
 
 /** The address is taken, or gone; it may be free, or back, later. */

@@ -112,7 +112,7 @@ Deno.test("acceptLoop() ends its pause when a connection of its own ends, which 
   await loop.close();
 });
 
-for (const code of ["ECONNABORTED", "EPROTO"]) {
+for (const code of ["ECONNABORTED", "EPROTO", "ENOTCONN"]) {
   Deno.test(`acceptLoop() passes over one ${code} at once, and pauses where it comes again and again`, async () => {
     const { clock, listener, loop, handled, events, settle } = setUp();
     listener.push(failure(code), new FakeConnection());

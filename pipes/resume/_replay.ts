@@ -113,6 +113,8 @@ export class ReplayStore {
     if (this.#next < 0) {
       this.#next = 0;
       this.#at = 0;
+      // What was to be sent again has arrived all the same.
+      this.taken = this.#chunks[0]?.first ?? this.#end;
     }
   }
 
