@@ -24,8 +24,18 @@ export interface CutState {
   readonly cuts: readonly Cut[];
 }
 
-/** What the handshake of a resumed session is long, in bytes: that far the position of a cut is chosen to the byte. */
-const HANDSHAKE = 200;
+/**
+ * The parts of an open handshake that resumes a session, and where they begin and end in its direction (docs/PROTOCOLS.md):
+ * preface, RESUME, CONFIRM; preface, RESUMED, the first ACK. Every other connection is cut within one of them.
+ */
+const PARTS: readonly (readonly ["up" | "down", number, number])[] = [
+  ["up", 0, 12],
+  ["up", 12, 108],
+  ["down", 0, 12],
+  ["down", 12, 88],
+  ["up", 108, 152],
+  ["down", 88, 100],
+];
 
 function main(
   [hostname = "", port, target = "", targetPort, often, apart, first, seed]: readonly string[],
@@ -37,10 +47,10 @@ function main(
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const isFirst = connections++ < Number(first);
     const there = connect({ host: target, port: Number(targetPort), allowHalfOpen: true });
-    const how = planned % 2 === 0 ? "reset" : "end";
-    const early = !isFirst && random() < 0.5;
-    const after = Math.floor(early ? random() * HANDSHAKE : 1000 + random() * 2 * Number(apart));
-    const lane = random() < 0.5 ? "up" : "down";
+    const how = random() < 0.5 ? "reset" : "end";
+    const early = !isFirst && connections % 2 === 0 ? PARTS[connections / 2 % PARTS.length] : undefined;
+    const [lane, begin, end] = early ?? [random() < 0.5 ? "up" : "down", 1000, 2 * Number(apart)];
+    const after = begin + Math.floor(random() * (end - begin));
     const passed = { up: 0, down: 0 };
     const cutting = planned < Number(often);
     if (cutting) planned++;

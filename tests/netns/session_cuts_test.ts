@@ -132,16 +132,18 @@ function count(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** How far a connection was, by the bytes of the open handshake of a resumed session (docs/PROTOCOLS.md). */
-function stateOf({ up, down, first }: Cut): string {
-  if (first) return "data of the first connection";
+/** How far the handshake of a resumed session was, or `undefined` for what is behind it; by its bytes (docs/PROTOCOLS.md). */
+function handshakeOf({ up, down, first }: Cut): string | undefined {
+  if (first || down >= 100) return undefined;
   if (up < 12) return "within the client's preface";
   if (up < 108) return "within RESUME";
-  if (down < 12) return "RESUME there, server's preface not";
+  if (down < 12) return "within the server's preface";
   if (down < 88) return "within RESUMED";
-  if (up < 152) return "RESUMED there, CONFIRM not";
-  return down < 100 ? "CONFIRM there, no frame of the server yet" : `data, ${offsetOf(up + down)}`;
+  return up < 152 ? "within CONFIRM" : "CONFIRM there, no frame of the server yet";
 }
+
+/** How many of them there are. */
+const HANDSHAKES = 6;
 
 function offsetOf(bytes: number): string {
   for (const power of [12, 16, 20, 24]) if (bytes < 2 ** power) return `below 2^${power} bytes`;
@@ -179,7 +181,12 @@ Deno.test({
     );
     const sessions = await streams.compare();
     const states = new Map<string, number>();
-    for (const cut of state.cuts) count(states, `${cut.how}: ${stateOf(cut)}`);
+    const handshakes = new Map<string, number>();
+    for (const cut of state.cuts) {
+      const handshake = handshakeOf(cut);
+      if (handshake !== undefined) count(handshakes, handshake);
+      count(states, `${cut.how}: ${handshake ?? `data, at ${offsetOf(cut.up + cut.down)}`}`);
+    }
     const { both, all } = streams.inFlight(sessions);
     print(
       `${state.cuts.length} cuts, ${state.connections} connections, ${both} of ${all} with data both ways:`,
@@ -187,8 +194,8 @@ Deno.test({
     );
     assertEquals(state.cuts.length, cuts);
     assert(all > 0 && both >= all / 2, `${both} of ${all}`);
-    const handshakes = state.cuts.filter((cut) => !/data/.test(stateOf(cut))).length;
-    assert(handshakes >= cuts / 8, `${handshakes} cuts in handshakes`);
+    assertEquals(handshakes.size, HANDSHAKES, "cuts in all parts of the handshake");
+    assert(Math.min(...handshakes.values()) >= scale(1, 20), Deno.inspect(handshakes));
   },
 });
 
@@ -260,8 +267,14 @@ Deno.test({
     ];
     const found = new Map<string, number>();
     const took = new Map<string, number[]>();
+    let both = 0;
     for (const name of rounds) {
       await streams.progress(EACH / rounds.length);
+      const there = await server.ask<SessionAnswer>({ do: "state" });
+      both += there.sessions.filter(({ id, sent, acknowledged }) => {
+        const here = streams.pipes.find(({ session }) => session.id === id)?.session;
+        return sent > acknowledged && here && here.sent > here.acknowledged;
+      }).length;
       const epochs = streams.pipes.map(({ session }) => session.epoch);
       for (const { session } of streams.pipes) {
         const pending = session.sent > session.acknowledged ? "something on its way" : "nothing on its way";
@@ -283,12 +296,9 @@ Deno.test({
       took.set(name, [...(took.get(name) ?? []), performance.now() - began]);
     }
     await streams.progress(EACH / rounds.length);
-    const sessions = await streams.compare();
-    const { both, all } = streams.inFlight(sessions);
-    print(
-      `${SESSIONS * rounds.length} cuts, ${both} of ${all} seen by both ends with data both ways:`,
-      found,
-    );
+    await streams.compare();
+    const all = SESSIONS * rounds.length;
+    print(`${all} cuts, ${both} of them with data on its way both ways:`, found);
     for (const [name, times] of took) {
       console.log(`  all go on after ${name}: ${times.map(Math.round).join(", ")} ms`);
     }
