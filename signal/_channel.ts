@@ -12,7 +12,8 @@ import type { DropReason, Packet, Received, SealOptions, SecureChannelsOptions }
 import { KnownInits } from "./_known_inits.ts";
 import { MAX_PACKETS, SealedChannel } from "./_sealed_channel.ts";
 import {
-  isInitFor,
+  hasProof,
+  initProofKey,
   makeInit,
   makeResp,
   readInit,
@@ -34,6 +35,7 @@ export class SecureChannels {
   readonly drops: Map<DropReason, number> = new Map();
   readonly #options: SecureChannelsOptions;
   readonly #self: StaticKeys;
+  readonly #proofKey: Uint8Array;
   /** The one heard last is the last one. */
   readonly #peers = new Map<string, Peer>();
   /** Who answers to a token. */
@@ -45,6 +47,7 @@ export class SecureChannels {
     const { publicKey, seed } = options.identity;
     this.#options = options;
     this.#self = { publicKey, agreementKey: agreementPairOf(seed).privateKey };
+    this.#proofKey = initProofKey(publicKey);
     this.topic = inboxTopic(publicKey);
     const gone = (answer: Answer): void => void this.#tokens.delete(answer.token);
     this.#inits = new KnownInits({ now: options.now, random: options.random, gone });
@@ -132,7 +135,7 @@ export class SecureChannels {
 
   /** An INIT: answered, if it is new, wanted, and this peer does not lead. */
   #answer(packet: Uint8Array): Received {
-    if (!isInitFor(this.#self, packet)) return this.#drop("forged");
+    if (!hasProof(this.#proofKey, packet)) return this.#drop("forged");
     const name = sha256(packet).toHex();
     const known = this.#inits.find(name);
     if (known === "repeated") return this.#drop("repeated");

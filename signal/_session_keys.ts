@@ -138,13 +138,23 @@ export function readInit(self: StaticKeys, packet: Uint8Array): ReadInit | null 
 }
 
 /**
- * Whether an INIT was made by somebody who knows this peer's id: cheap, and before anything else is done with it.
+ * What proves that an INIT was made by somebody who knows the id of whom it is for: who sees the topic only cannot.
  *
- * @param self Whom it was sent to.
+ * @param responder The public key of whom it is for.
+ */
+export function initProofKey(responder: Uint8Array): Uint8Array {
+  return hkdfExpand(hkdfExtract(ascii(`${LABEL}init proof`), responder), `${LABEL}init proof`);
+}
+
+/**
+ * Whether an INIT or a RESP has the proof that belongs to it: cheap, and before anything else is done with it.
+ *
+ * @param key The key of the proof.
  * @param packet All of it.
  */
-export function isInitFor(self: StaticKeys, packet: Uint8Array): boolean {
-  return hasProof(initProofKey(self.publicKey), packet);
+export function hasProof(key: Uint8Array, packet: Uint8Array): boolean {
+  const expected = proof(key, packet.subarray(0, BLOCK_AT), packet.subarray(HEADER_LENGTH));
+  return isSame(expected, packet.subarray(BLOCK_AT, HEADER_LENGTH));
 }
 
 /**
@@ -290,18 +300,8 @@ function directions(state: HandshakeState): readonly [DirectionKeys, DirectionKe
   return [keys("initiator"), keys("responder")];
 }
 
-/** Who knows the id can make it; who sees the topic only cannot. */
-function initProofKey(responder: Uint8Array): Uint8Array {
-  return hkdfExpand(hkdfExtract(ascii(`${LABEL}init proof`), responder), `${LABEL}init proof`);
-}
-
 function proof(key: Uint8Array, start: Uint8Array, rest: Uint8Array): Uint8Array {
   return hmac(key, concat(start, rest)).subarray(0, HEADER_LENGTH - BLOCK_AT);
-}
-
-function hasProof(key: Uint8Array, packet: Uint8Array): boolean {
-  const expected = proof(key, packet.subarray(0, BLOCK_AT), packet.subarray(HEADER_LENGTH));
-  return isSame(expected, packet.subarray(BLOCK_AT, HEADER_LENGTH));
 }
 
 function padTo(length: number, ...pieces: readonly Uint8Array[]): Uint8Array {
