@@ -16,9 +16,17 @@ interface WebSocket {
 export interface Far {
   /**
    * By the runtime alone, with its reads or its streams; a pipe with its streams; a pipe with messages; a WebSocket by the
-   * library alone, or as a pipe; a session.
+   * library alone, or as a pipe; a session, read by messages or as a stream.
    */
-  readonly kind: "raw" | "raw-streams" | "pipe-streams" | "pipe-messages" | "raw-ws" | "pipe-ws" | "session";
+  readonly kind:
+    | "raw"
+    | "raw-streams"
+    | "pipe-streams"
+    | "pipe-messages"
+    | "raw-ws"
+    | "pipe-ws"
+    | "session"
+    | "session-streams";
   /** After how many bytes (of messages: without their framing) it sends one byte back; 0 to echo instead. */
   readonly total: number;
   /** The certificate, where it is to speak TLS by the runtime's own. */
@@ -132,15 +140,17 @@ async function servePipe({ kind, total, tls }: Far): Promise<number> {
   return port;
 }
 
-async function serveSession({ total, tls, key }: Far): Promise<number> {
+async function serveSession({ kind, total, tls, key }: Far): Promise<number> {
   const { serveSessions } = await import("../pipes/resume/serve_sessions.ts");
   const server = await serveSessions(`resume+${tls ? "tls" : "tcp"}://127.0.0.1:0`, {
     ...(tls ? { tls: { ...tls, by: "native" } } : {}),
     ...(key ? { session: { seal: { key } } } : {}),
   });
+  const one = new Uint8Array(1);
   (async () => {
     for await (const pipe of server) {
-      await takeMessages(pipe as unknown as Pipe, total);
+      if (kind === "session-streams") await sink(pipe.readable, total, () => pipe.send(one));
+      else await takeMessages(pipe as unknown as Pipe, total);
       break;
     }
     await server.close();
@@ -150,7 +160,7 @@ async function serveSession({ total, tls, key }: Far): Promise<number> {
 }
 
 function serve(far: Far): number | Promise<number> {
-  if (far.kind === "session") return serveSession(far);
+  if (far.kind === "session" || far.kind === "session-streams") return serveSession(far);
   if (far.kind === "raw-ws") return serveRawWs(far);
   if (far.kind === "pipe-ws") return serveWsPipe(far);
   return far.kind.startsWith("raw") ? serveRaw(far) : servePipe(far);

@@ -52,7 +52,7 @@ export interface SessionSetup {
   readonly network?: (() => NetworkViewState | undefined) | undefined;
   /** Who looks after it. */
   readonly owner: SessionOwner;
-  /** Which of its carriers was the last one, in another process. @default {0} */
+  /** Which of its carriers was the last one, in another process. @default {undefined} It begins here. */
   readonly epoch?: number | undefined;
 }
 
@@ -129,6 +129,7 @@ export class Session {
     this.id = setup.id;
     this.core = core;
     this.#epoch = setup.epoch ?? 0;
+    this.#began = setup.epoch !== undefined;
     this.link = new SessionLink(this, clock);
     core.onOutput = () => this.#carrier?.wake();
     core.onDeadline = () => this.#arm();
@@ -236,6 +237,7 @@ export class Session {
         if (left && this.#carrier === carrier) this.#stands();
         return left;
       }),
+      hungry: () => this.link.hungry,
       lost: (one, error) => this.#lost(one, error),
     });
     this.#carrier = carrier;
@@ -300,7 +302,11 @@ export class Session {
         attachment.receive(bytes);
         this.link.notice();
       },
-      next: () => attachment.next(),
+      next: () => {
+        const bytes = attachment.next();
+        this.link.given();
+        return bytes;
+      },
       detach: () => attachment.detach(),
     };
   }
@@ -367,6 +373,7 @@ export class Session {
     const network = this.#setup.network?.();
     const typed = lossError(error, "read", carrier.link, network);
     this.#fall(typed);
+    this.link.given();
     if (this.over) this.#expire();
     else if (this.#state === "open") {
       this.#state = "suspended";

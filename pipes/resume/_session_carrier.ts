@@ -19,6 +19,8 @@ export interface SessionCarrierOptions {
    * @default {undefined} The handshake is over already.
    */
   readonly intake?: ((bytes: Uint8Array) => Uint8Array | null) | undefined;
+  /** Whether somebody waits for what comes. @default {nobody is known of, and nobody waited for} */
+  readonly hungry?: (() => boolean) | undefined;
   /** Called once when it carries nothing any more, unless it was closed by us. */
   readonly lost: (carrier: SessionCarrier, error: unknown) => void;
 }
@@ -26,8 +28,11 @@ export interface SessionCarrierOptions {
 /** What an idle carrier waits with; a pending read costs all of its buffer. */
 const SMALL = 256;
 
-/** What busy ones read with, by turns. */
-const large = new BufferPool(128 * 1024, 16);
+/** What busy ones read with, by turns: as much as who reads takes at once, with the header that is among it. */
+const large = new BufferPool(64 * 1024 + 12, 16);
+
+/** For how many turns of promises a busy one waits for who reads: what he takes while it comes is copied once less. */
+const TURNS = 32;
 
 /** A carrier at work. */
 export class SessionCarrier implements FillSink {
@@ -41,11 +46,13 @@ export class SessionCarrier implements FillSink {
   bytesOut = 0;
   readonly #codec: SealedCodec | null;
   readonly #lost: SessionCarrierOptions["lost"];
+  readonly #hungry: () => boolean;
   #intake: SessionCarrierOptions["intake"];
   #attachment: Attachment | undefined;
   #own = new Uint8Array(SMALL);
   #into = this.#own;
   #busy = false;
+  #turns = 0;
   #writing = false;
   #finishing: PromiseWithResolvers<void> | undefined;
   #over = false;
@@ -59,6 +66,7 @@ export class SessionCarrier implements FillSink {
     this.#codec = options.codec;
     this.#intake = options.intake;
     this.#lost = options.lost;
+    this.#hungry = options.hungry ?? (() => true);
   }
 
   /** Whether the other end has said something since the handshake. */
@@ -108,8 +116,16 @@ export class SessionCarrier implements FillSink {
     const full = count === this.#into.length;
     if (!this.#busy && full) this.#enlarge();
     else if (this.#busy && count < 4096) this.#giveBack();
-    this.#read();
+    if (!this.#busy || this.#hungry()) return this.#read();
+    this.#turns = TURNS;
+    queueMicrotask(this.#patient);
   }
+
+  readonly #patient = (): void => {
+    if (this.#over) return this.#giveBack();
+    if (this.#hungry() || --this.#turns === 0) this.#read();
+    else queueMicrotask(this.#patient);
+  };
 
   broke(error: unknown): void {
     if (this.#draining) this.#drained();

@@ -15,6 +15,7 @@ const DONE = Promise.resolve();
 const NOWHERE: PipeAddress = { transport: "memory", name: "" };
 
 interface Writer {
+  /** What the session has not taken yet. */
   rest: Uint8Array;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -72,6 +73,11 @@ export class SessionLink implements Link {
     return { resumable: true, session: this.#session.info };
   }
 
+  /** Whether somebody waits for something to read. */
+  get hungry(): boolean {
+    return this.#reader !== undefined;
+  }
+
   read(buffer: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | null> {
     return new Promise((resolve, reject) =>
       this.fill(buffer, {
@@ -96,7 +102,7 @@ export class SessionLink implements Link {
     const { core, error } = this.#session;
     if (error) return Promise.reject(error);
     const taken = core.write(data);
-    if (taken === data.length) return DONE;
+    if (taken === data.length && this.#isGiven()) return DONE;
     return new Promise((resolve, reject) => {
       this.#writer = { rest: data.subarray(taken), resolve, reject };
     });
@@ -137,6 +143,14 @@ export class SessionLink implements Link {
     this.#delivered = this.#clock.after(PATIENCE, () => core.abort(0, "the application closed it"));
   }
 
+  /** The carrier has taken something, or is lost. */
+  given(): void {
+    const writer = this.#writer;
+    if (!writer || writer.rest.length > 0 || !this.#isGiven()) return;
+    this.#writer = undefined;
+    writer.resolve();
+  }
+
   /** The session is over, and its last carrier closed. */
   gone(): void {
     this.#closing?.resolve();
@@ -174,13 +188,17 @@ export class SessionLink implements Link {
 
   #writable(): void {
     const writer = this.#writer;
-    if (!writer) return;
-    const taken = this.#session.core.write(writer.rest);
-    if (taken < writer.rest.length) {
-      writer.rest = writer.rest.subarray(taken);
-      return;
-    }
-    this.#writer = undefined;
-    writer.resolve();
+    if (!writer || writer.rest.length === 0) return;
+    writer.rest = writer.rest.subarray(this.#session.core.write(writer.rest));
+    this.given();
+  }
+
+  /**
+   * Whether the carrier has taken everything, if there is one. Who waits for that writes the more at once; without a carrier only the
+   * window counts.
+   */
+  #isGiven(): boolean {
+    const { core, carried } = this.#session;
+    return !carried || core.written <= core.sent;
   }
 }
