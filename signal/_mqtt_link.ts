@@ -6,6 +6,7 @@ import { type Logger, loggerOr, logUncaught } from "../internal/log.ts";
 import type { NetworkView, NetworkViewEvent, NetworkViewState } from "../internal/network_view.ts";
 import { BackoffCounter } from "../recover/_backoff_counter.ts";
 import { isNear } from "../recover/_near.ts";
+import { orAbort } from "../recover/_or_abort.ts";
 import { exponential } from "../recover/backoff.ts";
 import { classify } from "../recover/classify.ts";
 import type { DialTlsOptions } from "../recover/dial.ts";
@@ -225,7 +226,7 @@ export class MqttLink implements BrokerLink {
   async #online(signal: AbortSignal): Promise<void> {
     const network = this.#network;
     if (!network || network.state.online || isNear(this.#target.hostname, network.state)) return;
-    await network.online({ signal });
+    await orAbort(network.online({ signal }), signal);
     this.#backoff.resume();
   }
 
