@@ -47,10 +47,25 @@ const SEEN = new Uint8Array(new ArrayBuffer(MAX_PEEK));
  * @throws {PushError} `timeout` where the client is silent or slow, `closed` where it has gone.
  * @throws {PermissionError} Without `--allow-ffi` for the C library.
  */
-export async function peekDescriptor(
+export function peekDescriptor(fd: number, options: PeekOptions = {}): Promise<PeekedRoute | "unknown"> {
+  return peekWith(fd, peekRoute, options);
+}
+
+/**
+ * Looks at a connection until its first bytes say what somebody wants to know. Nothing is read.
+ *
+ * @param fd The connection's descriptor; it stays its owner's.
+ * @param read What is made of the bytes, of at most 16 KiB; `"more"` while it could still become something.
+ * @param options How long that may take.
+ * @returns What was made of them.
+ * @throws {PushError} `timeout` where the client is silent or slow, `closed` where it has gone.
+ * @throws {PermissionError} Without `--allow-ffi` for the C library.
+ */
+export async function peekWith<T>(
   fd: number,
+  read: (bytes: Uint8Array) => T | "more",
   options: PeekOptions = {},
-): Promise<PeekedRoute | "unknown"> {
+): Promise<T> {
   const { signal, timeout = 5000, clock = systemClock } = options;
   if (!(timeout >= 0)) {
     throw new RangeError(`Cannot ${OPERATION}: timeout must be a number from 0, got ${timeout}`);
@@ -73,8 +88,8 @@ export async function peekDescriptor(
     let before = 0;
     while (true) {
       const count = look(calls, fd);
-      const route = peekRoute(SEEN.subarray(0, count));
-      if (route !== "more") return route;
+      const made = read(SEEN.subarray(0, count));
+      if (made !== "more") return made as T;
       pause = count > before ? FIRST_PAUSE : Math.min(2 * pause, LONGEST_PAUSE);
       before = count;
       await waitForMore(fd, count === 0 ? null : pause, { over, clock, count });
