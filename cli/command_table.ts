@@ -8,6 +8,7 @@ import type { BackendName } from "../watch/events.ts";
 import { FAMILY_OPTION, JSON_OPTION } from "./common_options.ts";
 import { pipeCommand } from "./pipe_command.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
+import { tunnelCommand } from "./tunnel_command.ts";
 
 /** The values of `--backend`. */
 export const BACKENDS: readonly (BackendName | "auto")[] = [
@@ -190,6 +191,7 @@ export const commandTable: readonly CommandSpec[] = [
     load: () => import("./commands/wait.ts"),
   },
   pipeCommand,
+  tunnelCommand,
   {
     name: "explain",
     summary: "Tell what an error means, and what to do about it",

@@ -12,6 +12,14 @@ export class Values {
     this.#values = values;
   }
 
+  /** The options that were given or have a default: a flag that is off and an empty list are not among them. */
+  get names(): readonly string[] {
+    return [...this.#values].filter(([, value]) =>
+      value !== false && !(Array.isArray(value) && value.length === 0)
+    )
+      .map(([name]) => name);
+  }
+
   /** A `string` or `choice`, or `undefined` where it was not given. */
   text(name: string): string | undefined {
     const value = this.#values.get(name);

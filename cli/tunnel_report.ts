@@ -1,0 +1,108 @@
+/** What `holdfast tunnel` tells while it runs: lines for programs, remarks for people, complaints for the log. */
+
+import type { KeyPair, SharedKey } from "../pipes/resume/key_text.ts";
+import type { Tunnel, TunnelConnection, TunnelEvent } from "../pipes/tunnel/tunnel.ts";
+import type { Context, Line } from "./spec.ts";
+import { printable } from "./style.ts";
+import { formatDuration } from "./units.ts";
+
+/** Something that happened; a line of `--json`. */
+export interface TunnelLine extends Line {
+  /** The tag. */
+  readonly type: "tunnel";
+  /** What happened. */
+  readonly event: TunnelEvent["type"];
+}
+
+/** All that is told. */
+const EVENTS: readonly TunnelEvent["type"][] = [
+  ...["listening", "open", "suspended", "resumed", "migrated", "end"] as const,
+  ...["refused", "authorized", "trouble"] as const,
+];
+
+/** Which end of a tunnel it is. */
+export interface ReportOptions {
+  /** Which one. */
+  readonly side: "serve" | "connect";
+  /** What all connections lead to, or `null`. */
+  readonly target: string | null;
+}
+
+/** Tells a person which key it is, to compare it with that of the other end. */
+export async function tellKey(key: SharedKey | KeyPair | undefined, { json, note }: Context): Promise<void> {
+  if (json) return;
+  await note(key ? `Key ${key.fingerprint}` : "Plain: no key, and nothing of ours is encrypted");
+}
+
+/**
+ * Tells what happens in a tunnel.
+ *
+ * @param tunnel The tunnel.
+ * @param context Where to tell it.
+ * @param options Which end it is.
+ */
+export async function reportTunnel(
+  tunnel: Tunnel,
+  { json, emit, note, complain }: Context,
+  { target }: ReportOptions,
+): Promise<Disposable> {
+  const stack = new DisposableStack();
+  // Whoever closed standard output ends nobody's connection.
+  const quiet = (done: Promise<void>): void => void done.catch(() => {});
+  const tell = (event: TunnelEvent): void => {
+    const { type, at, ...fields } = event;
+    if (json) quiet(emit<TunnelLine>({ type: "tunnel", at, event: type, ...fields } as TunnelLine));
+    const text = textOf(event);
+    if (isBad(event)) quiet(complain(printable(text)));
+    else if (!json) quiet(note(printable(text)));
+  };
+  for (const type of EVENTS) stack.use(tunnel.on(type, tell));
+  // It listens already.
+  const at = Date.now();
+  for (const address of tunnel.addresses) {
+    const event = { type: "listening", at, address, target, side: "here" } as const;
+    const { type: _, ...fields } = event;
+    if (json) await emit<TunnelLine>({ type: "tunnel", event: "listening", ...fields } as TunnelLine);
+    else await note(printable(textOf(event)));
+  }
+  return stack;
+}
+
+/** What belongs into a log, although nothing has ended by it. */
+function isBad(event: TunnelEvent): boolean {
+  return event.type === "refused" || event.type === "trouble" ||
+    event.type === "end" && event.failure !== null;
+}
+
+function textOf(event: TunnelEvent): string {
+  switch (event.type) {
+    case "listening":
+      return `Listening on ${event.address}${event.target ? ` for ${event.target}` : ""}` +
+        (event.side === "server" ? " at the server" : "");
+    case "open":
+      return `${named(event.connection)} is open`;
+    case "suspended":
+      return `${named(event.connection)} waits for the link`;
+    case "resumed":
+      return `${named(event.connection)} goes on, after ${
+        formatDuration(event.connection.suspended)
+      } of waiting in all`;
+    case "migrated":
+      return `${named(event.connection)} has moved to another link`;
+    case "end": {
+      const { sent, received } = event.connection;
+      const why = event.failure ? `: ${event.failure.message}` : "";
+      return `${named(event.connection)} has ended, ${sent} bytes there, ${received} back${why}`;
+    }
+    case "refused":
+      return `No connection from ${event.from}${event.target ? ` to ${event.target}` : ""}: ${event.message}`;
+    case "authorized":
+      return `The list of keys was read again: ${event.keys} keys, ${event.ended} connections ended`;
+    case "trouble":
+      return event.message;
+  }
+}
+
+function named({ id, from, target }: TunnelConnection): string {
+  return `${id.slice(0, 8)} from ${from}${target ? ` to ${target}` : ""}`;
+}
