@@ -74,8 +74,8 @@ export const INTERNAL: readonly Sabotage[] = [
   {
     ...EXEC,
     name: "exec: programs speak the user's language",
-    find: 'const env = { LC_ALL: "C" };',
-    replace: 'const env = { LC_NOTHING: "C" };',
+    find: 'env = { LC_ALL: "C" } } = how;',
+    replace: 'env = { LC_NOTHING: "C" } } = how;',
   },
   {
     ...EXEC,

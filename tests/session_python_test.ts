@@ -107,7 +107,8 @@ Deno.test({
 /** Records what goes over a TCP port of this machine; `stop()` resolves when all of it is in the file. */
 async function startTcpdump(file: string, port: string): Promise<{ stop(): Promise<void> }> {
   // As this user: the one that it changes to must not write into the folder.
-  const args = ["-i", "lo", "-w", file, "-U", "--immediate-mode", "-Z", "root", "tcp", "port", port];
+  const quick = ["-U", "--immediate-mode", "--buffer-size=65536", "--snapshot-length=70000"];
+  const args = ["-i", "lo", "-w", file, ...quick, "-Z", "root", "tcp", "port", port];
   const child = new Deno.Command("tcpdump", { args, stdout: "null", stderr: "piped" }).spawn();
   const output = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";

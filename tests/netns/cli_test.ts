@@ -3,9 +3,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { main } from "../../cli/main.ts";
 import { startStunServer } from "../../testing/stun_server.ts";
+import { eventually } from "../_child.ts";
 import { TextSink } from "../_cli.ts";
 import { checkLines, type JsonLine, readSchemas } from "../_json_lines.ts";
 import { requires } from "../_require.ts";
+import { ipRows } from "./_network.ts";
 
 const here = requires({ netns: true, tools: ["ip"] });
 
@@ -20,6 +22,8 @@ async function lan(): Promise<AsyncDisposable> {
   await ip("address add 10.9.0.2/24 dev lan0");
   await ip("link set far0 up");
   await ip("link set lan0 up");
+  // The kernel looks at carriers at its own pace.
+  await eventually("carrier", async () => (await ipRows("link", "show", "lan0"))[0]?.["operstate"] === "UP");
   return { [Symbol.asyncDispose]: () => ip("link delete lan0") };
 }
 
