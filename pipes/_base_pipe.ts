@@ -197,6 +197,11 @@ export class BasePipe<T extends Transport = Transport, A extends PipeAddress = P
     return this.close();
   }
 
+  /** What was read and nobody has got, as bytes that can be read again. */
+  kept(): Uint8Array<ArrayBuffer> {
+    return this.#reader.kept();
+  }
+
   /** Tells an event of the network, or of who looks after the pipe. */
   emit(event: PipeEvent): void {
     this.#events.emit(event);

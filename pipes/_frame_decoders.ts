@@ -74,6 +74,17 @@ export class CountedDecoder implements FrameDecoder {
     throw broken(`the stream ended ${missing} (${name})`);
   }
 
+  pending(): Uint8Array<ArrayBuffer> {
+    const { littleEndian, bytes } = this.#options;
+    const all = new Uint8Array(this.#sizeBytes + this.#pending.length);
+    for (let at = 0; at < this.#sizeBytes; at++) {
+      const power = littleEndian ? at : this.#sizeBytes - 1 - at;
+      all[at] = Math.floor(this.#size / 256 ** power) % 256;
+    }
+    if (this.#sizeBytes === bytes) all.set(this.#pending.bytes, bytes);
+    return all;
+  }
+
   #count(byte: number): void {
     const { littleEndian } = this.#options;
     this.#size = littleEndian ? this.#size + byte * 256 ** this.#sizeBytes : this.#size * 256 + byte;
@@ -120,6 +131,10 @@ export class DelimitedDecoder implements FrameDecoder {
     return this.#pending.length === 0 ? [] : [this.#options.trim(this.#pending.take())];
   }
 
+  pending(): Uint8Array<ArrayBuffer> {
+    return this.#pending.bytes.slice();
+  }
+
   /** A part of the end may have come already, so as much more is allowed. */
   #check(length: number): void {
     const { end, max, name } = this.#options;
@@ -157,6 +172,10 @@ export class FixedDecoder implements FrameDecoder {
   end(): readonly Uint8Array<ArrayBuffer>[] {
     if (this.#pending.length === 0) return [];
     throw broken(`the stream ended after ${this.#pending.length} bytes of ${this.#size} (${this.#name})`);
+  }
+
+  pending(): Uint8Array<ArrayBuffer> {
+    return this.#pending.bytes.slice();
   }
 }
 

@@ -145,6 +145,22 @@ export class Inbound implements FillSink {
     return this.#ready.slice(this.#at);
   }
 
+  /**
+   * All that was read and nobody has got, as bytes that can be read again; parts of messages too, where the framing tells them.
+   *
+   * @param first A message that was taken out, and that nobody has got either.
+   */
+  kept(first: readonly Uint8Array[]): readonly Uint8Array[] {
+    const messages = [...first, ...this.#ready.slice(this.#at)];
+    const framer = this.#framer;
+    if (!framer) return messages;
+    const wrapped = messages.flatMap((message) => {
+      const { head, tail } = framer.wrap(message);
+      return [head, message, tail];
+    });
+    return [...wrapped, this.#decoder?.pending?.() ?? NOTHING];
+  }
+
   #read(chunk: Uint8Array<ArrayBuffer> | null): void {
     try {
       // Another link may have taken the place of this one meanwhile, or be about to.

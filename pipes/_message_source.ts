@@ -110,6 +110,12 @@ export class MessageSource implements InboundSink {
     return [...(stash ? [stash.data] : []), ...(this.#inbound.unread() ?? [])];
   }
 
+  /** The same as bytes that can be read again; it stays where it is. */
+  kept(): readonly Uint8Array[] {
+    const packet = this.#stash && "packet" in this.#stash ? this.#stash.packet : null;
+    return this.#inbound.kept(packet ? [packet.data] : []);
+  }
+
   /**
    * Ends all reading, but for what was read already.
    *

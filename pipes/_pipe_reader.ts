@@ -167,6 +167,11 @@ export class PipeReader implements SubscribersOwner {
     return joined([...this.#source.unread(), further]);
   }
 
+  /** The same as bytes that can be read again; it stays where it is. */
+  kept(): Uint8Array<ArrayBuffer> {
+    return joined(this.#source.kept().map((bytes) => new Uint8Array(bytes)));
+  }
+
   /**
    * Ends all reading.
    *

@@ -20,6 +20,12 @@ export interface FrameDecoder {
    * @throws {PipeError} With code `"protocol"` when it ends in the middle of a message.
    */
   end(): readonly Uint8Array<ArrayBuffer>[];
+  /**
+   * What has come of a message that is not complete, as it came. Sessions can be kept for another process only where it is there.
+   *
+   * @returns The bytes, a copy; empty where there are none.
+   */
+  pending?(): Uint8Array<ArrayBuffer>;
 }
 
 /** A way to put messages on a stream. */

@@ -79,7 +79,7 @@ export class SessionEntry implements KnownSession, SessionOwner {
   }
 
   /** Begins to work, now that the client has proven itself or the session was restored. */
-  begin(core: SessionCore = this.#newCore(), epoch = 0): Session {
+  begin(core: SessionCore = this.#newCore(), epoch?: number): Session {
     const { id, terms, secrecy, client, greeting } = this.facts;
     const { clock, network } = this.#context;
     this.until = Infinity;
@@ -97,7 +97,7 @@ export class SessionEntry implements KnownSession, SessionOwner {
     session.release();
     this.#epoch = Math.max(this.#epoch, ready.epoch);
     const { core } = session;
-    const carrier = new SessionCarrier({ ...ready, intake: undefined, lost: () => {} });
+    const carrier = new SessionCarrier({ ...ready, intake: undefined, hungry: () => false, lost: () => {} });
     core.onOutput = () => carrier.wake();
     carrier.begin(core.attach(ready.peerReceived), ready.rest);
     const timer = this.#context.clock.after(FAREWELL, () => carrier.abort());
@@ -117,6 +117,12 @@ export class SessionEntry implements KnownSession, SessionOwner {
       this.session = undefined;
     }
     this.#context.ended(this);
+  }
+
+  /** Only answers a client that asks again. */
+  remember(): void {
+    this.session?.release();
+    this.until = this.#context.clock.monotonic() + Math.min(REMEMBERED, this.facts.terms.expiry);
   }
 
   #newCore(): SessionCore {

@@ -3,6 +3,7 @@
 import type { Clock, Timer } from "../../internal/clock.ts";
 import type { PipeAddress, Transport } from "../address.ts";
 import type { FillSink, Link } from "../_link.ts";
+import { concat } from "./_keys.ts";
 import type { Session } from "./_session.ts";
 
 /** How long a session that was closed waits for the other end to close its direction too, in milliseconds. */
@@ -12,6 +13,7 @@ const PATIENCE = 1000;
 const LINGER = 5000;
 
 const DONE = Promise.resolve();
+const NOTHING = new Uint8Array(0);
 const NOWHERE: PipeAddress = { transport: "memory", name: "" };
 
 interface Writer {
@@ -33,6 +35,12 @@ export class SessionLink implements Link {
   #writer: Writer | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
   #delivered: Timer | undefined;
+  /** What was written since it was frozen. */
+  #frozen: Uint8Array[] | undefined;
+  /** Whether the end was, too. */
+  #frozenEnd = false;
+  /** What another process has read, and its application has not got. */
+  #unread: Uint8Array = NOTHING;
 
   /**
    * @param session The session.
@@ -89,7 +97,11 @@ export class SessionLink implements Link {
 
   fill(buffer: Uint8Array<ArrayBuffer>, sink: FillSink): void {
     const { core, error } = this.#session;
-    const count = core.read(buffer);
+    if (this.#frozen) {
+      this.#reader = { buffer, sink };
+      return;
+    }
+    const count = this.#again(buffer) || core.read(buffer);
     if (count === 0 && !error) {
       this.#reader = { buffer, sink };
       return;
@@ -101,6 +113,12 @@ export class SessionLink implements Link {
   write(data: Uint8Array): Promise<void> {
     const { core, error } = this.#session;
     if (error) return Promise.reject(error);
+    if (this.#frozen) {
+      this.#frozen.push(data.slice());
+      return DONE;
+    }
+    // What another process has not sent goes first.
+    if (this.#restoring) return this.#restored.then(() => this.write(data));
     const taken = core.write(data);
     if (taken === data.length && this.#isGiven()) return DONE;
     return new Promise((resolve, reject) => {
@@ -109,9 +127,60 @@ export class SessionLink implements Link {
   }
 
   closeWrite(): Promise<void> {
-    this.#session.core.closeWrite();
+    if (this.#frozen) this.#frozenEnd = true;
+    else if (this.#restoring) return this.#restored.then(() => this.closeWrite());
+    else this.#session.core.closeWrite();
     return DONE;
   }
+
+  /** Whether the application has closed it. */
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Hands out and sends nothing more; what is written from now on is kept for another process. */
+  freeze(): void {
+    const writer = this.#writer;
+    this.#frozen = writer ? [writer.rest.slice()] : [];
+    this.#writer = undefined;
+    writer?.resolve();
+  }
+
+  /** What another process has read, and nobody has got here either. */
+  get leftover(): Uint8Array {
+    return this.#unread;
+  }
+
+  /** What was written since it was frozen, and whether the end was. */
+  get unsent(): { readonly bytes: Uint8Array; readonly ended: boolean } {
+    return { bytes: concat(...this.#frozen ?? []), ended: this.#frozenEnd };
+  }
+
+  /**
+   * Goes on where another process was.
+   *
+   * @param handed How many bytes its application has got.
+   * @param unread What was read there, and its application has not got.
+   * @param unsent What was written there, and not taken by the session.
+   */
+  restore(
+    handed: number,
+    unread: Uint8Array,
+    unsent: { readonly bytes: Uint8Array; readonly ended: boolean },
+  ): void {
+    this.handed = handed;
+    this.#unread = unread;
+    const written = this.write(unsent.bytes);
+    this.#restoring = true;
+    this.#restored = written.then(() => {
+      this.#restoring = false;
+      if (unsent.ended) this.#session.core.closeWrite();
+    });
+    // Then the session is lost, which others are told.
+    this.#restored.catch(() => {});
+  }
+  #restored: Promise<void> = DONE;
+  #restoring = false;
 
   async close(): Promise<void> {
     const session = this.#session;
@@ -119,7 +188,7 @@ export class SessionLink implements Link {
       if (session.over) return;
       this.#closing = Promise.withResolvers();
       session.hold();
-      session.core.closeWrite();
+      void this.closeWrite().catch(() => {}); // then it is lost
       // What the other end still sends is for nobody; taken, so that its end can come.
       this.#reader = undefined;
       this.#readable();
@@ -167,8 +236,17 @@ export class SessionLink implements Link {
     writer?.reject(error);
   }
 
+  /** Hands out what another process has read. */
+  #again(buffer: Uint8Array): number {
+    const part = this.#unread.subarray(0, buffer.length);
+    buffer.set(part);
+    this.#unread = this.#unread.subarray(part.length);
+    return part.length;
+  }
+
   #readable(): void {
     const { core } = this.#session;
+    if (this.#frozen) return;
     const reader = this.#reader;
     if (!reader) {
       if (this.#closing) this.#drop();

@@ -19,19 +19,25 @@ import type { ConfirmedStep, Rejection } from "./_handshake.ts";
 import { REJECT } from "./_handshake_frames.ts";
 import { Handout } from "./_handout.ts";
 import type { Caller } from "./_server_handshake.ts";
+import { SessionCore } from "./_core.ts";
+import { checkSaving, saveSessions, takeSessions } from "./_save_sessions.ts";
 import { asksForSession, checkClient, type ServerSetup } from "./_server_setup.ts";
 import type { SessionEntry } from "./_session_entry.ts";
 import { sessionPipe } from "./_session_pipe.ts";
 import { SessionTable } from "./_session_table.ts";
 import { upgradeCarrier } from "./_upgrade.ts";
 import type {
+  RestoredSession,
+  SaveSessionsOptions,
   SessionDrainOptions,
   SessionServer,
   SessionServerStatus,
+  SessionSnapshotOptions,
   SessionUpgradeOptions,
   UpgradedSession,
 } from "./session_server.ts";
 import type { SessionPipe } from "./session.ts";
+import type { Store } from "../../internal/store.ts";
 
 /** For how many milliseconds a client that is too much is asked to stay away. */
 const BUSY = 1000;
@@ -232,6 +238,51 @@ export class SessionListener implements SessionServer {
     for (const pipe of this.#ordinary) pipe.abort("the server is closed");
     await this.close();
     return cut ?? 0;
+  }
+
+  async snapshot(store: Store, options: SaveSessionsOptions = {}): Promise<number> {
+    checkSaving(this.#setup.options.framing, options);
+    if (this.#closing) throw new TypeError("Cannot take a snapshot: the server is closed");
+    // Those that nobody has got go as well.
+    const waiting = new Set(this.#pipes.end());
+    const sessions = this.#table.all.flatMap((entry) => {
+      if (!entry.session) return [];
+      const pipe = this.#pipeOf.get(entry);
+      return [{ entry, pipe, isOut: pipe !== undefined && !waiting.has(pipe) }];
+    });
+    try {
+      const saving = saveSessions(sessions, store, options);
+      const [closed] = await Promise.allSettled([this.close(), saving]);
+      if (closed.status === "rejected") throw closed.reason;
+      await saving;
+    } finally {
+      const reason = "the session goes on in another process";
+      for (const { pipe } of sessions) pipe?.abort(reason);
+      this.#pipeOf.clear();
+    }
+    return sessions.filter(({ pipe }) => pipe !== undefined).length;
+  }
+
+  async restore(store: Store, options: SessionSnapshotOptions = {}): Promise<readonly RestoredSession[]> {
+    if (this.#closing) throw new TypeError("Cannot restore sessions: the server is closed");
+    const taken = await takeSessions(store, options);
+    return taken.flatMap(({ saved }) => {
+      const { facts, epoch, handed, unread, unsent: bytes, ended, closing, state } = saved;
+      const entry = this.#table.offer(facts);
+      const core = SessionCore.restore(saved.core, () => this.#clock.monotonic());
+      const session = entry.begin(core, epoch);
+      if (core.complete) {
+        entry.remember();
+        return [];
+      }
+      session.link.restore(handed, unread, { bytes, ended });
+      this.#table.began(entry);
+      const pipe = this.#begin(entry);
+      if (!closing) return [{ pipe, state }];
+      // Only its last bytes have to arrive.
+      void pipe.close();
+      return [];
+    });
   }
 
   close(): Promise<void> {

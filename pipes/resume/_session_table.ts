@@ -69,6 +69,11 @@ export class SessionTable {
     for (const entry of [...this.#entries.values()]) if (entry.alive) yield entry;
   }
 
+  /** Those that are at work, and those that were closed and may have to say so again. */
+  get all(): readonly SessionEntry[] {
+    return [...this.#entries.values()].filter(({ session }) => session !== undefined);
+  }
+
   /** Finds one that is there, or was. */
   find(id: Uint8Array): SessionEntry | undefined {
     const entry = this.#entries.get(id.toHex());
@@ -107,6 +112,8 @@ export class SessionTable {
     this.#timer = undefined;
     this.#entries.clear();
     this.#waiting.clear();
+    this.#perPeer.clear();
+    this.#live = 0;
   }
 
   /** Gives up those that have been without a carrier for longest, as long as all together hold too much. */
@@ -124,9 +131,11 @@ export class SessionTable {
   }
 
   #ended(entry: SessionEntry): void {
+    // One that outlived its server is counted no more.
+    if (!this.#entries.has(entry.facts.id.toHex())) return;
     this.#live--;
     this.#count(entry.facts.peer, -1);
-    if (this.#entries.has(entry.facts.id.toHex())) this.#remember(entry);
+    this.#remember(entry);
   }
 
   #remember(entry: SessionEntry): void {

@@ -1,6 +1,7 @@
 /** What a server of sessions is, and shows. */
 
 import type { PipeAddress } from "../address.ts";
+import type { Store } from "../../internal/store.ts";
 import type { PipeServer } from "../server.ts";
 import type { SessionInfo, SessionPipe, SessionState } from "./session.ts";
 
@@ -82,6 +83,40 @@ export interface UpgradedSession {
   readonly session: Promise<SessionPipe | null>;
 }
 
+/** How sessions are kept for another process. */
+export interface SessionSnapshotOptions {
+  /**
+   * 32 bytes that the snapshots are encrypted with. Without it, who can read the store can take the sessions over.
+   *
+   * @default {undefined} They are not encrypted.
+   */
+  readonly key?: Uint8Array | undefined;
+  /**
+   * How the keys in the store begin.
+   *
+   * @default {"session/"}
+   */
+  readonly prefix?: string;
+}
+
+/** What {@linkcode SessionServer.snapshot} takes. */
+export interface SaveSessionsOptions extends SessionSnapshotOptions {
+  /**
+   * What the application wants to know of a session in the other process.
+   *
+   * @default {undefined} Nothing.
+   */
+  readonly state?: (pipe: SessionPipe) => Uint8Array;
+}
+
+/** A session of another process. */
+export interface RestoredSession {
+  /** The session, without a connection until its client comes. */
+  readonly pipe: SessionPipe;
+  /** What the application of the other process has left; empty where it has left nothing. */
+  readonly state: Uint8Array;
+}
+
 /**
  * A server of sessions. Iterate it to get them; those that {@linkcode SessionServer.upgrade} begins are given there.
  *
@@ -110,4 +145,25 @@ export interface SessionServer extends PipeServer<SessionPipe> {
    * @returns How many had to be given up.
    */
   drain(options?: SessionDrainOptions): Promise<number>;
+  /**
+   * Puts all sessions into a store, for another process to go on with, and closes the server. The pipes that were handed out
+   * end with an error. What was given to them by `send()` before is in the store, and so is what came and was not handed out;
+   * a message that was handed out, also to a subscription, is the application's, which may leave it in its `state`.
+   *
+   * @param store Where to.
+   * @param options Encryption, and what the application wants to keep besides.
+   * @returns How many there were.
+   * @throws {TypeError} When the framing of the pipes does not allow it; nothing has happened then.
+   */
+  snapshot(store: Store, options?: SaveSessionsOptions): Promise<number>;
+  /**
+   * Goes on with the sessions that another process has put into a store. Each of them is taken out of it, so that no two
+   * processes go on with the same one.
+   *
+   * @param store Where from.
+   * @param options How they were put there.
+   * @returns The sessions, which wait for their clients.
+   * @throws {SyntaxError} When one of them is damaged, or encrypted with another key; it stays in the store.
+   */
+  restore(store: Store, options?: SessionSnapshotOptions): Promise<readonly RestoredSession[]>;
 }
