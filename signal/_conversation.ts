@@ -53,8 +53,6 @@ export interface ConversationContext {
   deliver(from: Conversation, arrival: Arrival): void;
   settled(to: Conversation, entry: OutboxEntry): void;
   expired(to: Conversation, entry: OutboxEntry): void;
-  /** The peer says that it leaves. */
-  left(peer: Conversation): void;
 }
 
 /** What went between two peers, as counts. */
@@ -197,13 +195,9 @@ export class Conversation {
     this.pump();
   }
 
-  /** Says that nobody answers here any more. */
-  bye(): void {
-    if (this.#context.channels.established(this.peer)) this.#publish([{ type: "bye" }], this.#answerPaths());
-  }
-
-  /** Ends: no timer is left. */
+  /** Ends: what is to be acknowledged is, and no timer is left. */
   close(): void {
+    if (this.receiving.dirty && this.#context.channels.established(this.peer)) this.#acknowledge();
     this.#closed = true;
     this.#timer?.cancel();
   }
@@ -212,7 +206,6 @@ export class Conversation {
     const { clock } = this.#context;
     if (frame.type === "data") this.receiving.data(frame, path);
     else if (frame.type === "probe") this.receiving.probe(frame.session, frame.stream, frame.floor);
-    else if (frame.type === "bye") this.#context.left(this);
     else {
       this.paths.learn(frame.brokers, frame.up);
       this.sending.acknowledged(frame, clock.monotonic());
@@ -257,8 +250,9 @@ export class Conversation {
     const { seq, index } = fragment;
     const bytes = bytesOf(entry, fragment);
     const count = entry.fragments.length;
+    const wantsDone = entry.level === "handled";
     const frames: DeliveryFrame[] = [
-      { type: "data", session, stream, seq, floor, index, count, kind, ref, bytes },
+      { type: "data", session, stream, seq, floor, index, count, kind, wantsDone, ref, bytes },
     ];
     // An acknowledgement rides along where the packet becomes no larger than packets may.
     if (this.receiving.dirty && bytes.length + DATA_OVERHEAD < FRAGMENT_BYTES / 2) frames.push(this.#ack(1));

@@ -14,6 +14,9 @@ export type MessageKind = "message" | "request" | "response" | "failure" | "room
 
 const KINDS: readonly MessageKind[] = ["message", "request", "response", "failure", "room"];
 
+/** Added to the number of a kind. */
+const WANTS_DONE = 128;
+
 /** A fragment of a message; most messages have one. */
 export interface DataFrame {
   readonly type: "data";
@@ -29,6 +32,8 @@ export interface DataFrame {
   readonly index: number;
   readonly count: number;
   readonly kind: MessageKind;
+  /** Whether its sender waits until the application has done with it. */
+  readonly wantsDone: boolean;
   /** What an answer belongs to; the tag of a request, else 0. */
   readonly ref: number;
   readonly bytes: Uint8Array;
@@ -73,13 +78,8 @@ export interface ProbeFrame {
   readonly floor: number;
 }
 
-/** Says that the peer is leaving: nobody answers any more until its next hello. */
-export interface ByeFrame {
-  readonly type: "bye";
-}
-
 /** What a packet can hold. */
-export type DeliveryFrame = DataFrame | AckFrame | ProbeFrame | ByeFrame;
+export type DeliveryFrame = DataFrame | AckFrame | ProbeFrame;
 
 /** How many bytes a data frame has besides its payload. */
 export const DATA_OVERHEAD: number = 1 + 8 + 2 + 6 + 6 + 1 + 1 + 1 + 6 + 2;
@@ -96,7 +96,10 @@ export function encodeFrames(frames: readonly DeliveryFrame[]): Uint8Array<Array
     switch (frame.type) {
       case "data":
         writer.uint(1, 1).hex(frame.session).uint(frame.stream, 2).uint(frame.seq, 6).uint(frame.floor, 6);
-        writer.uint(frame.index, 1).uint(frame.count, 1).uint(KINDS.indexOf(frame.kind), 1).uint(
+        writer.uint(frame.index, 1).uint(frame.count, 1).uint(
+          KINDS.indexOf(frame.kind) + (frame.wantsDone ? WANTS_DONE : 0),
+          1,
+        ).uint(
           frame.ref,
           6,
         );
@@ -111,9 +114,6 @@ export function encodeFrames(frames: readonly DeliveryFrame[]): Uint8Array<Array
         break;
       case "probe":
         writer.uint(3, 1).hex(frame.session).uint(frame.stream, 2).uint(frame.floor, 6);
-        break;
-      case "bye":
-        writer.uint(4, 1);
     }
   }
   return writer.take();
@@ -142,7 +142,6 @@ function readFrame(reader: Reader, type: number): DeliveryFrame | undefined {
   if (type === 3) {
     return { type: "probe", session: reader.hex(), stream: reader.uint(2), floor: reader.uint(6) };
   }
-  if (type === 4) return { type: "bye" };
   return undefined;
 }
 
@@ -150,12 +149,14 @@ function readData(reader: Reader): DataFrame | undefined {
   const session = reader.hex();
   const [stream, seq, floor] = [reader.uint(2), reader.uint(6), reader.uint(6)];
   const [index, count] = [reader.uint(1), reader.uint(1)];
-  const kind = KINDS[reader.uint(1)];
+  const flags = reader.uint(1);
+  const kind = KINDS[flags % WANTS_DONE];
   const ref = reader.uint(6);
   const bytes = reader.bytes(reader.uint(2));
   // A message lies in consecutive numbers from 0 on, none of which its sender has given up.
   if (!kind || index >= count || count > MAX_FRAGMENTS || seq < index || floor > seq) return undefined;
-  return { type: "data", session, stream, seq, floor, index, count, kind, ref, bytes };
+  const wantsDone = flags >= WANTS_DONE;
+  return { type: "data", session, stream, seq, floor, index, count, kind, wantsDone, ref, bytes };
 }
 
 function readAck(reader: Reader): AckFrame | undefined {

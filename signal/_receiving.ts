@@ -23,6 +23,7 @@ export interface Arrival {
   readonly seq: number;
   readonly count: number;
   readonly kind: MessageKind;
+  readonly wantsDone: boolean;
   readonly ref: number;
   readonly data: Uint8Array;
 }
@@ -136,6 +137,7 @@ export class Receiving {
     for (let i = 0; i < arrival.count; i++) stream.done.add(arrival.seq + i);
     const { session, done } = stream;
     if (!this.#durable) this.#tell(stream);
+    if (arrival.wantsDone) this.#dirty.add(stream);
     return { session, stream: stream.stream, next: done.next, bits: done.save() };
   }
 
@@ -310,8 +312,8 @@ export class Receiving {
       data.set(part.bytes, at);
       at += part.bytes.length;
     }
-    const { session, seq, count, kind, ref } = first;
-    this.#deliver({ session, stream: stream.stream, seq, count, kind, ref, data });
+    const { session, seq, count, kind, wantsDone, ref } = first;
+    this.#deliver({ session, stream: stream.stream, seq, count, kind, wantsDone, ref, data });
   }
 
   #tellSkipped(stream: Stream): void {

@@ -15,6 +15,9 @@ export interface Due {
 /** How soon a fragment is tried again that no broker took, in milliseconds. */
 const NOT_TAKEN = 100;
 
+/** What was sent within this time, in milliseconds, is not sent again for a sign of life. */
+const JUST_SENT = 100;
+
 /** How often a peer that does not answer is asked whether it has what is missing, before its next sign of life. */
 const MAX_PROBES = 12;
 
@@ -136,7 +139,11 @@ export class Sending {
   /** The peer is (again) there: what waits for an answer goes at once. */
   restart(now: number): void {
     for (const { fragments } of this.#options.outbox.entries()) {
-      for (const fragment of fragments) if (!fragment.received) fragment.nextAt = now;
+      for (const fragment of fragments) {
+        // Several signs of life come at once, by several brokers.
+        const justSent = fragment.attempts > 0 && now - fragment.sentAt < JUST_SENT;
+        if (!fragment.received && !justSent) fragment.nextAt = Math.min(now, fragment.nextAt);
+      }
     }
     for (const probe of this.#probes.values()) {
       probe.nextAt = now;

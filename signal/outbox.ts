@@ -128,8 +128,9 @@ export class Outbox {
    *
    * @param message The message; {@linkcode Outbox.hasRoom} has said yes.
    * @param now The monotonic time.
+   * @param kept Its first number, where it has one from an earlier life.
    */
-  add(message: OutboxMessage, now: number): OutboxEntry {
+  add(message: OutboxMessage, now: number, kept?: number): OutboxEntry {
     const stream = this.stream(message.stream);
     const count = Math.max(1, Math.ceil(message.data.length / FRAGMENT_BYTES));
     if (count > MAX_FRAGMENTS) {
@@ -137,8 +138,9 @@ export class Outbox {
         `Cannot send: a message may have ${MAX_MESSAGE_BYTES} bytes, got ${message.data.length}`,
       );
     }
-    const seq = stream.next;
-    stream.next += count;
+    const seq = kept ?? stream.next;
+    stream.next = Math.max(stream.next, seq + count);
+    if (kept !== undefined) stream.limit = Math.max(stream.limit, kept + FIRST_CREDIT);
     const fragments = Array.from({ length: count }, (_, index): Fragment => ({
       seq: seq + index,
       index,
