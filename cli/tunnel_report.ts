@@ -50,8 +50,7 @@ export async function reportTunnel(
   // Whoever closed standard output ends nobody's connection.
   const quiet = (done: Promise<void>): void => void done.catch(() => {});
   const tell = (event: TunnelEvent): void => {
-    const { type, at, ...fields } = event;
-    if (json) quiet(emit<TunnelLine>({ type: "tunnel", at, event: type, ...fields } as TunnelLine));
+    if (json) quiet(emit(lineOf(event)));
     const text = textOf(event);
     if (isBad(event)) quiet(complain(printable(text)));
     else if (!json) quiet(note(printable(text)));
@@ -61,11 +60,28 @@ export async function reportTunnel(
   const at = Date.now();
   for (const address of tunnel.addresses) {
     const event = { type: "listening", at, address, target, side: "here" } as const;
-    const { type: _, ...fields } = event;
-    if (json) await emit<TunnelLine>({ type: "tunnel", event: "listening", ...fields } as TunnelLine);
+    if (json) await emit(lineOf(event));
     else await note(printable(textOf(event)));
   }
   return stack;
+}
+
+function lineOf(event: TunnelEvent): TunnelLine {
+  const { type, at, ...fields } = event;
+  const line = { type: "tunnel", at, event: type, ...fields } as const;
+  if (!("connection" in line)) return line;
+  return Object.assign(line, { connection: timed(line.connection) });
+}
+
+/** A connection as programs get it: times as text, milliseconds without the fractions that nobody needs. */
+export function timed(connection: TunnelConnection): Readonly<Record<string, unknown>> {
+  const { since, suspended, roundTrip } = connection;
+  return {
+    ...connection,
+    since: new Date(since).toISOString(),
+    roundTrip: roundTrip === null ? null : Math.round(roundTrip * 1000) / 1000,
+    suspended: Math.round(suspended),
+  };
 }
 
 /** What belongs into a log, although nothing has ended by it. */
