@@ -178,8 +178,10 @@ export class MqttLink implements BrokerLink {
         this.#set("stopped", failure.error);
         return;
       }
-      this.#tellDown(failure.error);
       const delay = this.#after(failure);
+      // What is done at once, in the other version or at the other server, is a part of connecting.
+      if (delay === 0 && this.#state !== "up") loggerOr(this.#logger).debug(failure.error.message);
+      else this.#tellDown(failure.error);
       if (delay > 0) await this.#pause(delay, failure.verdict === "busy" || failure.verdict === "quota");
     }
     this.#set("stopped");

@@ -1,10 +1,10 @@
 /** The stream of bytes to a broker: TCP or TLS without delay, and WebSocket on top. */
 
-import { Buffer } from "node:buffer";
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../internal/clock.ts";
 import type { NetworkView } from "../internal/network_view.ts";
 import { dial, type DialTlsOptions } from "../recover/dial.ts";
+import { connStream } from "./_conn_stream.ts";
 import type { MqttAddress } from "./_mqtt_address.ts";
 import { webSocketLibrary } from "./_mqtt_library.ts";
 
@@ -61,44 +61,6 @@ export async function openMqttStream(address: MqttAddress, options: MqttStreamOp
     ? await upgraded(below, { host: `${host}:${port}`, path, maxPayload: options.maxPayload, signal })
     : below;
   return { stream, address: remote, localAddress };
-}
-
-/** Bytes are read into a buffer of this size. */
-const READ_SIZE = 64 * 1024;
-
-/** A connection as a stream of Node. */
-function connStream(conn: Deno.TcpConn | Deno.TlsConn): Duplex {
-  const buffer = new Uint8Array(READ_SIZE);
-  const write = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
-  };
-  const stream: Duplex = new Duplex({
-    read() {
-      conn.read(buffer).then(
-        (length) => stream.push(length === null ? null : Buffer.from(buffer.subarray(0, length))),
-        (error) => stream.destroy(error),
-      );
-    },
-    write(chunk: Uint8Array, _encoding, done) {
-      write(chunk).then(() => done(), done);
-    },
-    writev(chunks, done) {
-      // All that has come together meanwhile goes out as one.
-      write(Buffer.concat(chunks.map(({ chunk }) => chunk))).then(() => done(), done);
-    },
-    final(done) {
-      conn.closeWrite().then(() => done(), () => done());
-    },
-    destroy(error, done) {
-      try {
-        conn.close();
-      } catch {
-        // The runtime has closed it already.
-      }
-      done(error);
-    },
-  });
-  return stream;
 }
 
 interface UpgradeOptions {
