@@ -9,7 +9,7 @@ import { lossError } from "../_pipe_errors.ts";
 import type { PipeError } from "../pipe_error.ts";
 import type { Attachment, SessionCore } from "./_core.ts";
 import type { SealedCodec } from "./_seal.ts";
-import { SessionCarrier } from "./_session_carrier.ts";
+import { CarrierEnd, SessionCarrier } from "./_session_carrier.ts";
 import { SessionLink } from "./_session_link.ts";
 import type { PipeSessionEvent, SessionInfo, SessionState } from "./session.ts";
 import { reasonOfAbort, SessionLost, type SessionLostReason } from "./session_lost.ts";
@@ -367,7 +367,7 @@ export class Session {
     this.#before?.abort();
     this.#before = undefined;
     this.#last = carrier.link;
-    const isEnd = error instanceof Deno.errors.UnexpectedEof;
+    const isEnd = error instanceof CarrierEnd;
     // The server closes the carrier of a session that is complete; anything else may have cost it our last word.
     if (this.over && (isEnd || !this.core.complete)) return this.#settle();
     const network = this.#setup.network?.();

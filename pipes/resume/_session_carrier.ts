@@ -25,6 +25,13 @@ export interface SessionCarrierOptions {
   readonly lost: (carrier: SessionCarrier, error: unknown) => void;
 }
 
+/** A clean end; one that the connection itself knows to be cut short, as TLS does, is none. */
+export class CarrierEnd extends Deno.errors.UnexpectedEof {
+  constructor() {
+    super("The connection was closed");
+  }
+}
+
 /** What an idle carrier waits with; a pending read costs all of its buffer. */
 const SMALL = 256;
 
@@ -109,7 +116,7 @@ export class SessionCarrier implements FillSink {
 
   filled(count: number | null): void {
     if (this.#draining) return count === null ? this.#drained() : this.#read();
-    if (count === null) return this.#fail(new Deno.errors.UnexpectedEof("The connection was closed"));
+    if (count === null) return this.#fail(new CarrierEnd());
     const bytes = this.#into.subarray(0, count);
     this.#take(bytes);
     if (this.#over) return this.#giveBack();
@@ -236,7 +243,7 @@ export class SessionCarrier implements FillSink {
   #fail(error: unknown): void {
     this.#giveBack();
     if (!this.#end()) return;
-    if (error instanceof Deno.errors.UnexpectedEof) this.link.close().catch(() => {});
+    if (error instanceof CarrierEnd) this.link.close().catch(() => {});
     else this.link.abort();
     this.#lost(this, error);
   }
