@@ -97,7 +97,7 @@ export const SESSION_CORE: readonly Sabotage[] = [
   },
   {
     name: "session: a copy in pieces leaves one byte out",
-    file: "pipes/resume/_copy.ts",
+    file: "pipes/_copy.ts",
     find: "done += PIECE",
     replace: "done += PIECE + 1",
     test: ["pipes/resume/_core_test.ts"],

@@ -1,5 +1,6 @@
 /** What takes messages out of a stream of bytes. */
 
+import { copy } from "./_copy.ts";
 import type { FrameDecoder } from "./framing.ts";
 import { PipeError } from "./pipe_error.ts";
 
@@ -206,10 +207,10 @@ class Pending {
     if (needed > this.#buffer.length) {
       const ahead = whole === Infinity ? 2 * needed : Math.min(whole, Math.max(BEGUN, 4 * needed));
       const larger = new Uint8Array(ahead);
-      larger.set(this.bytes);
+      copy(larger, 0, this.bytes);
       this.#buffer = larger;
     }
-    this.#buffer.set(chunk, this.length);
+    copy(this.#buffer, this.length, chunk);
     this.length = needed;
   }
 

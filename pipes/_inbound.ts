@@ -1,6 +1,7 @@
 /** The way in: reads from a link when somebody wants something, and takes messages out of it. */
 
 import { BufferPool } from "./_buffer_pool.ts";
+import { copy } from "./_copy.ts";
 import type { FrameDecoder, Framer } from "./framing.ts";
 import { inPlaceOf } from "./_in_place.ts";
 import type { FillSink, Link } from "./_link.ts";
@@ -242,9 +243,9 @@ export class Inbound implements FillSink {
 
 /** Two steps, which takes half the time of `slice()`. */
 function copyOf(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(bytes.length);
-  copy.set(bytes);
-  return copy;
+  const own = new Uint8Array(bytes.length);
+  copy(own, 0, bytes);
+  return own;
 }
 
 /** The messages with those that lie in some memory, one behind the other, moved to memory of their own together. */

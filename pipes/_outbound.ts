@@ -1,6 +1,7 @@
 /** The way out: what is sent while a write is under way joins the next one, and who sends too much waits. */
 
 import { BufferPool } from "./_buffer_pool.ts";
+import { copy } from "./_copy.ts";
 import type { Framer } from "./framing.ts";
 import { type InPlace, inPlaceOf } from "./_in_place.ts";
 import type { Link } from "./_link.ts";
@@ -243,7 +244,7 @@ export class Outbound {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const open = this.#room(length);
     for (const part of parts) {
-      open.bytes.set(part, open.used);
+      copy(open.bytes, open.used, part);
       open.used += part.length;
     }
     open.content += content;

@@ -1,5 +1,6 @@
 /** Messages on a stream of bytes: where one ends and the next begins. All of it is pure. */
 
+import { copy } from "./_copy.ts";
 import { CountedDecoder, DelimitedDecoder, FixedDecoder, indexOf } from "./_frame_decoders.ts";
 import { type Filling, inPlace } from "./_in_place.ts";
 
@@ -125,7 +126,7 @@ export function lengthPrefix(options: LengthPrefixOptions = {}): Framer {
     overhead: bytes,
     put(data, into) {
       count(data, into);
-      into.bytes.set(data, into.used + bytes);
+      copy(into.bytes, into.used + bytes, data);
     },
   });
 }
@@ -182,7 +183,7 @@ export function fixed(size: number): Framer {
     overhead: 0,
     put(data, into) {
       check(data);
-      into.bytes.set(data, into.used);
+      copy(into.bytes, into.used, data);
     },
   });
 }
@@ -222,7 +223,7 @@ function delimited(
     overhead: end.length,
     put(data, into) {
       check(data);
-      into.bytes.set(data, into.used);
+      copy(into.bytes, into.used, data);
       into.bytes.set(end, into.used + data.length);
     },
   });

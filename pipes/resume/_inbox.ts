@@ -1,7 +1,7 @@
 /** What was received and waits for the application. */
 
 import { borrowChunk, type Chunk, dropChunk, LARGE } from "./_chunks.ts";
-import { copy } from "./_copy.ts";
+import { copy } from "../_copy.ts";
 
 /** Bytes in order; those that are read while they come are copied only once. */
 export class Inbox {

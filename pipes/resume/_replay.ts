@@ -1,7 +1,7 @@
 /** What was sent and not acknowledged: kept once, as the frames that went over the wire, so that it can go there again. */
 
 import { borrowChunk, type Chunk, dropChunk, LARGE } from "./_chunks.ts";
-import { copy } from "./_copy.ts";
+import { copy } from "../_copy.ts";
 import { FRAME, HEADER, MAX_PAYLOAD, readHeader, writeHeader } from "./_frames.ts";
 
 /** In a rest of a chunk that is smaller, only what fits whole begins a frame. */

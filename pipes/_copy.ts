@@ -13,10 +13,16 @@ const PIECE = 2048;
  * @param into Where to.
  * @param at Where in there.
  * @param bytes Where from.
- * @param from Where in there they begin.
- * @param to Where they end.
+ * @param from Where in there they begin; at the beginning if not given.
+ * @param to Where they end; at the end if not given.
  */
-export function copy(into: Uint8Array, at: number, bytes: Uint8Array, from: number, to: number): void {
+export function copy(
+  into: Uint8Array,
+  at: number,
+  bytes: Uint8Array,
+  from: number = 0,
+  to: number = bytes.length,
+): void {
   let done = from;
   for (; to - done > PIECE; done += PIECE) into.set(bytes.subarray(done, done + PIECE), at + done - from);
   into.set(done === 0 && to === bytes.length ? bytes : bytes.subarray(done, to), at + done - from);
