@@ -69,13 +69,16 @@ async function withRouter(
 ): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "holdfast-push-" });
   try {
-    const before = countDescriptors();
-    {
+    let before = Infinity;
+    // The first time the runtime opens what it keeps for itself.
+    for (const _round of ["first", "second"]) {
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = listener.addr;
       const routes = { host: { "a.example": `${directory}/a` } };
       await using router = await routePushes(listener, { ...options, routes });
       await test(router, () => Deno.connect({ port }), directory);
+      await router.close();
+      before = Math.min(before, countDescriptors());
     }
     const after = await settledCount(before);
     assert(after <= before, `${before} descriptors before, ${after} after`);
@@ -149,9 +152,9 @@ Deno.test(
 Deno.test(
   { ignore, name: "what no route leads to goes to the fallback, and what a proxy said goes along" },
   async () => {
-    const directory = await Deno.makeTempDir({ prefix: "holdfast-push-" });
-    await using worker = await receive(`${directory}/rest`);
-    await withRouter({ fallback: worker.path }, async (router, connect) => {
+    const fallback = `${await Deno.makeTempDir({ prefix: "holdfast-push-" })}/rest`;
+    await withRouter({ fallback }, async (router, connect) => {
+      await using worker = await receive(fallback);
       const header = "PROXY TCP4 198.51.100.9 192.0.2.1 50000 443\r\n";
       const client = await connect();
       await client.write(latin1(`${header}SSH-2.0-x\r\n`));
@@ -174,8 +177,7 @@ Deno.test(
       assertEquals(await lost.read(new Uint8Array(1)), null);
       lost.close();
     });
-    await worker.close();
-    await Deno.remove(directory, { recursive: true });
+    await Deno.remove(fallback.replace(/\/rest$/, ""), { recursive: true });
   },
 );
 
