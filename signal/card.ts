@@ -16,7 +16,7 @@ export interface ContactCard {
 
 /** What a card of one's own is made of. */
 export interface FormatCardOptions {
-  /** Addresses of the brokers where one receives, best first: 1 to 8 of `mqtt:`, `mqtts:`, `ws:` and `wss:`. */
+  /** Addresses of the brokers where one receives, best first: 1 to 8 of `mqtt:`, `mqtts:`, `ws:` and `wss:`, in ASCII. */
   readonly brokers: readonly string[];
   /**
    * Counts the cards of one peer: a higher one takes the place of a lower one.
@@ -119,7 +119,8 @@ const PROTOCOLS: readonly string[] = ["mqtt:", "mqtts:", "ws:", "wss:"];
 
 /** What is wrong with the address of a broker. */
 function refusal(broker: string): string | undefined {
-  const url = URL.parse(broker);
+  // URLs are parsed with spaces and line ends around and within them, which have no place in a card.
+  const url = /^[!-~]{1,255}$/.test(broker) ? URL.parse(broker) : null;
   if (url === null || !PROTOCOLS.includes(url.protocol) || url.hostname === "") {
     return `${JSON.stringify(broker)} is not the address of a broker`;
   }

@@ -62,11 +62,16 @@ Deno.test("a card is not made of what would not be read", () => {
   const make = (...brokers: string[]) => () => formatCard(BOB, { brokers });
   assertThrows(make(), RangeError, "Cannot make a card: it names 1 to 8 brokers, not 0");
   assertThrows(make(...Array(9).fill("mqtt://a")), RangeError, "not 9");
+  for (
+    const broker of ["mqtt://a\n", " mqtt://a", "mqtt://a/\ud800", "mqtt://a/é", `mqtt://${"a".repeat(250)}`]
+  ) {
+    assertThrows(make(broker), TypeError, "is not the address of a broker");
+  }
   assertThrows(make("http://a"), TypeError, 'Cannot make a card: "http://a" is not the address of a broker');
   const login = assertThrows(make("mqtt://me:hunter2@a"), TypeError, 'the broker at "a" tells a login');
   assertEquals(login.message.includes("hunter2"), false);
   assertThrows(
-    make(...Array(8).fill(`mqtt://a/${"é".repeat(100)}`)),
+    make(...Array(8).fill(`mqtt://a/${"/".repeat(200)}`)),
     RangeError,
     "at most 2048 are read",
   );

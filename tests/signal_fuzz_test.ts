@@ -1,6 +1,6 @@
 /** Hostile bytes for packets, also sealed and signed ones, and hostile text for ids, cards and identities. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { agree, agreementPair, ascii, concat, hmac, randomBytes } from "../internal/crypto.ts";
 import { fromBase32, toBase32 } from "../signal/_base32.ts";
 import { SecureChannels } from "../signal/_channel.ts";
@@ -18,7 +18,15 @@ import {
 } from "../signal/_session_keys.ts";
 import { inboxTopic } from "../signal/_topics.ts";
 import { formatCard, parseCard } from "../signal/card.ts";
-import { pad, readPacket, SIZE_CLASSES, unpad } from "../signal/envelope.ts";
+import {
+  MAX_CONTENT,
+  OVERHEAD,
+  pad,
+  readPacket,
+  SIZE_CLASSES,
+  sizeClassFor,
+  unpad,
+} from "../signal/envelope.ts";
 import { formatIdentity, Identity, isPeerId, parseIdentity } from "../signal/identity.ts";
 import { fuzz, mutate, type Random } from "./_fuzz.ts";
 import { scale } from "./_require.ts";
@@ -55,6 +63,12 @@ Deno.test("the outside of packets is one of a few, and padding gives what was pa
       const read = readPacket(bytes);
       const content = unpad(padded);
       if (content) assertEquals(padded.subarray(2, 2 + content.length), content);
+      try {
+        const size = sizeClassFor(bytes.length, 512);
+        assert(size >= 512 && size - OVERHEAD >= bytes.length);
+      } catch (error) {
+        assert(error instanceof RangeError && bytes.length > MAX_CONTENT);
+      }
       return `${typeof read === "string" ? read : read.kind} ${content ? "padded" : "not"}`;
     },
   );
@@ -82,6 +96,9 @@ Deno.test("an INIT whose inside is odd is read as somebody's, or is none", () =>
       key: random.one([ephemeral.publicKey, ephemeral.publicKey, ephemeral.publicKey, new Uint8Array(32)]),
     }),
     ({ name, terms, key }) => {
+      if (name.length !== 32 || !agreementKeyOf(name)) {
+        assertThrows(() => makeInit(ANNA_KEYS, name, randomBytes), TypeError, "is not an Ed25519 public key");
+      }
       const start = Uint8Array.of(1, 1);
       const state = new HandshakeState(start, BOB.publicKey);
       state.mixHash(key);
@@ -96,6 +113,10 @@ Deno.test("an INIT whose inside is odd is read as somebody's, or is none", () =>
       assertEquals(read.token, terms.subarray(2, 10));
       const resp = makeResp(read, new Uint8Array(8), randomBytes);
       assertEquals(resp?.packet.length, 256);
+      assertEquals(
+        makeResp({ ...read, ephemeral: new Uint8Array(32) }, new Uint8Array(8), randomBytes),
+        null,
+      );
       return "read";
     },
   );
@@ -274,6 +295,62 @@ Deno.test("whatever a broker brings to a peer, in whatever order, it says what c
   }
 });
 
+Deno.test("a crowd that begins, confirms, and is forgotten, leaves channels to those who were heard last", () => {
+  const clock = { time: 0 };
+  const accept = (peer: string): boolean => peer < "y";
+  const identities = Array.from({ length: 12 }, (_, n) => new Identity(new Uint8Array(32).fill(n + 3)));
+  const make = (identity: Identity): SecureChannels =>
+    new SecureChannels({ identity, now: () => clock.time, random: randomBytes });
+  const bob = new SecureChannels({
+    identity: BOB,
+    now: () => clock.time,
+    random: randomBytes,
+    maxPeers: 4,
+    accept,
+    greeting: () => ascii("hello"),
+  });
+  const crowd = [...identities, BOB].map((identity) => ({ identity, channels: make(identity) }));
+  const seen: Uint8Array[] = [];
+  const ends = fuzz(
+    scale(600, 10_000),
+    (random) => random,
+    (random) => {
+      const { identity, channels } = random.one(crowd);
+      clock.time += random.one([0, 0, 0, 3, random.below(100) === 0 ? 31_000 : 0]);
+      if (random.below(3) === 0 && seen.length > 0) {
+        const received = bob.receive(bob.topic, random.one(seen));
+        return received.type === "dropped" ? received.reason : received.type;
+      }
+      if (random.below(60) === 0) {
+        // Not a peer, or the peer itself.
+        const id = random.one(["bob", toBase32(new Uint8Array(32).with(0, 2)), BOB.id]);
+        try {
+          bob.start(id);
+        } catch (error) {
+          assert(error instanceof TypeError);
+          return "mistake";
+        }
+      }
+      const made = identity === BOB
+        ? makeInit(BOB_KEYS, BOB.publicKey, randomBytes).packet
+        : must(channels.start(BOB.id)[0]).bytes;
+      seen.push(made);
+      const received = bob.receive(bob.topic, made);
+      if (received.type === "answer" && random.below(2) === 0) {
+        const established = channels.receive(channels.topic, received.send.bytes);
+        if (established.type === "established") bob.receive(bob.topic, established.send.bytes);
+      }
+      if (random.below(20) === 0) channels.forget(BOB.id);
+      assert(crowd.filter(({ identity }) => bob.established(identity.id)).length <= 4);
+      assert(crowd.every(({ identity }) => accept(identity.id) || !bob.established(identity.id)));
+      return received.type === "dropped" ? received.reason : received.type;
+    },
+  );
+  for (const end of ["answer", "busy", "repeated", "unwanted", "mistake"]) {
+    assert(ends.has(end), `${end} of ${[...ends.keys()]}`);
+  }
+});
+
 Deno.test("ids are read to what makes the same text again, or refused", () => {
   const real = [ANNA.id, BOB.id, "", "a", "my", toBase32(new Uint8Array(32))].map(ascii);
   const ends = fuzz(
@@ -360,6 +437,47 @@ Deno.test("a card is read to what makes the same card again, or refused, whoever
     "read",
   ];
   assertEquals([...ends.keys()].toSorted(), expected);
+});
+
+Deno.test("a card is made of what can be read, or not at all", () => {
+  const odd = [
+    "",
+    "mqtt:",
+    "mqtt://",
+    "http://a",
+    "mqtt://me@a",
+    "mqtt://a#b",
+    `mqtt://a/${"x".repeat(300)}`,
+    "mqtt://a/\ud800",
+  ];
+  const good = [
+    "mqtt://a",
+    "mqtts://b:1",
+    "ws://c/x?y=z&b=1",
+    "wss://d/%C3%A9",
+    `mqtt://a/${"/".repeat(240)}`,
+  ];
+  const ends = fuzz(
+    scale(400, 10_000),
+    (random) => ({
+      brokers: Array.from({ length: random.below(10) }, () => random.one(random.below(8) === 0 ? odd : good)),
+      serial: random.one([undefined, 0, 1, 2 ** 53 - 1, 2 ** 53, -1, 0.5, NaN]),
+    }),
+    ({ brokers, serial }) => {
+      try {
+        assertEquals(parseCard(formatCard(ANNA, { brokers, serial })), {
+          id: ANNA.id,
+          brokers,
+          serial: serial ?? 0,
+        });
+        return "made";
+      } catch (error) {
+        assert(error instanceof TypeError || error instanceof RangeError, `${error}`);
+        return error.name;
+      }
+    },
+  );
+  assertEquals([...ends.keys()].toSorted(), ["RangeError", "TypeError", "made"]);
 });
 
 Deno.test("the text of an identity is read to what makes the same text again, or refused without a word of it", () => {
