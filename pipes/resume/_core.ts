@@ -33,6 +33,8 @@ export class SessionCore {
   #acknowledged = 0;
   #finished = false;
   #blocked = false;
+  /** Everything before it may be acknowledged, where the application says so. */
+  #committed = 0;
   /** The payload of ADDR. */
   #addresses: Uint8Array | undefined;
   #failure: SessionFailure | null = null;
@@ -53,6 +55,11 @@ export class SessionCore {
   onSuspicion: (() => void) | undefined;
   /** Called with the addresses that the server can be found at too. */
   onAddresses: ((urls: readonly string[]) => void) | undefined;
+  /**
+   * Called when what was consumed should be acknowledged; where it is set, that waits for {@linkcode SessionCore.commit}. Set it
+   * before the first carrier.
+   */
+  onCommit: (() => void) | undefined;
   /** Called once when the session is complete, or lost. */
   onEnd: (() => void) | undefined;
 
@@ -71,7 +78,7 @@ export class SessionCore {
       violated: (reason) => this.#violated(reason),
     });
     this.#news = {
-      consumed: () => this.#in.consumed,
+      consumed: () => this.onCommit ? this.#committed : this.#in.consumed,
       addresses: () => this.#addresses,
       number: () => this.#liveness.leave(this.#now()),
     };
@@ -99,7 +106,7 @@ export class SessionCore {
     core.#acknowledged = state.acknowledged;
     core.#finished = finished;
     incoming.received = received;
-    incoming.consumed = incoming.acking = consumed;
+    incoming.consumed = incoming.acking = core.#committed = consumed;
     incoming.fin = state.ended ? received - 1 : undefined;
     incoming.acked = state.ackedEnd ? received : 0;
     return core;
@@ -128,6 +135,11 @@ export class SessionCore {
   /** Everything before it was handed to the application. */
   get consumed(): number {
     return this.#in.consumed;
+  }
+
+  /** The position of the other end's end; undefined before it came. */
+  get end(): number | undefined {
+    return this.#in.fin;
   }
 
   /** How many bytes can be read. */
@@ -215,6 +227,18 @@ export class SessionCore {
    */
   read(into: Uint8Array): number | null {
     return this.#failure ? 0 : this.#in.read(into);
+  }
+
+  /**
+   * Acknowledges what was consumed, where {@linkcode SessionCore.onCommit} is set.
+   *
+   * @param position Everything before it may be forgotten by the other end.
+   */
+  commit(position: number): void {
+    if (this.#failure || position <= this.#committed || position > this.#in.consumed) return;
+    this.#committed = position;
+    this.#line?.ack();
+    this.#output();
   }
 
   /**
@@ -340,8 +364,9 @@ export class SessionCore {
   }
 
   #acknowledge(): void {
-    this.#line?.ack();
     this.#in.ackAt = Infinity;
+    if (this.onCommit && this.#committed < this.#in.consumed) return this.onCommit();
+    this.#line?.ack();
     this.#output();
   }
 

@@ -31,8 +31,6 @@ export interface EntryContext {
   readonly clock: Clock;
   /** The network as it is. */
   readonly network: () => NetworkViewState | undefined;
-  /** Makes what was received safe. */
-  readonly commit: ((id: string, consumed: number) => Promise<void>) | undefined;
   /** Called when one has lost its carrier. */
   suspended(entry: SessionEntry): void;
   /** Called when one is over. */

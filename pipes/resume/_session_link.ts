@@ -29,6 +29,8 @@ export class SessionLink implements Link {
   readonly halfClose = true;
   /** How many bytes were handed to the application. */
   handed = 0;
+  /** Called when the application has got all that was there, and wants more. */
+  onWanted: (() => void) | undefined;
   readonly #session: Session;
   readonly #clock: Clock;
   #reader: { readonly buffer: Uint8Array<ArrayBuffer>; readonly sink: FillSink } | undefined;
@@ -97,6 +99,7 @@ export class SessionLink implements Link {
 
   fill(buffer: Uint8Array<ArrayBuffer>, sink: FillSink): void {
     const { core, error } = this.#session;
+    this.onWanted?.();
     if (this.#frozen) {
       this.#reader = { buffer, sink };
       return;

@@ -17,12 +17,14 @@ import { acceptCarrier } from "./_accept_carrier.ts";
 import { secrecyOf } from "./_carrier_dial.ts";
 import type { ConfirmedStep, Rejection } from "./_handshake.ts";
 import { REJECT } from "./_handshake_frames.ts";
+import { Committer } from "./_committer.ts";
 import { Handout } from "./_handout.ts";
 import type { Caller } from "./_server_handshake.ts";
 import { SessionCore } from "./_core.ts";
 import { checkSaving, saveSessions, takeSessions } from "./_save_sessions.ts";
 import { asksForSession, checkClient, type ServerSetup } from "./_server_setup.ts";
 import type { SessionEntry } from "./_session_entry.ts";
+import type { Session } from "./_session.ts";
 import { sessionPipe } from "./_session_pipe.ts";
 import { SessionTable } from "./_session_table.ts";
 import { upgradeCarrier } from "./_upgrade.ts";
@@ -96,7 +98,6 @@ export class SessionListener implements SessionServer {
       {
         clock,
         network: () => options.network?.state,
-        commit: session.commit,
         suspended: (entry) => this.#closing && this.#abandon(entry),
         ended: (entry) => this.#ended(entry),
       },
@@ -406,8 +407,21 @@ export class SessionListener implements SessionServer {
     const session = entry.session ?? entry.begin();
     const pipe = sessionPipe(session, this.#setup.options, nobodyMigrates);
     this.#pipeOf.set(entry, pipe);
+    if (this.#setup.session.commit) this.#commit(session, pipe, this.#setup.session.commit);
     if (this.#addresses) session.core.sendAddresses(this.#addresses);
     return pipe;
+  }
+
+  /** Makes what was received safe before the client learns that it was. */
+  #commit(session: Session, pipe: BasePipe, commit: (id: string, consumed: number) => Promise<void>): void {
+    const { core, link } = session;
+    const committer = new Committer({
+      core,
+      handed: () => link.handed - pipe.kept().length,
+      commit: async (handed) => await commit(session.id.toHex(), handed),
+      failed: (error) => session.lose("internal", "what was received could not be made safe", 5, error),
+    });
+    link.onWanted = () => committer.wanted();
   }
 
   /** Why somebody may have no new session. */

@@ -111,10 +111,12 @@ export interface SessionServerOptions {
    */
   readonly handshakeTimeout?: number;
   /**
-   * Makes what was received safe before the client learns that it was: the client may forget bytes only when this has resolved.
-   * Called with one position at a time, for each session; when it rejects, the session is lost.
+   * Makes safe what the application has made of the bytes that it got, for example in a database: the client may forget bytes
+   * only when this has resolved for a position behind them. So after a crash of the server, what a client's `SessionLost` calls
+   * acknowledged is safe, and exactly the rest is to be done again. Called with one position at a time for each session; when it
+   * rejects, the session is lost. Messages have to be shorter than the window.
    *
    * @default {undefined} What was handed to the application is acknowledged.
    */
-  readonly commit?: ((id: string, consumed: number) => Promise<void>) | undefined;
+  readonly commit?: ((id: string, received: number) => Promise<void>) | undefined;
 }
