@@ -69,7 +69,9 @@ class Sessions {
       pour(pipe, salt, () => !this.#stop.signal.aborted),
       drain(pipe),
     ]);
-    this.#flows.push(both.then(([sent, received]) => [session.id, { sent, received }]));
+    const flows = both.then(([sent, received]) => [session.id, { sent, received }] as const);
+    flows.catch(() => {}); // told when it is asked to stop
+    this.#flows.push(flows);
   }
 
   async stop(): Promise<void> {
