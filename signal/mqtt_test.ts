@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ObservedLink } from "../tests/_broker_states.ts";
+import { startCode } from "../tests/_code.ts";
 import { Mosquitto } from "../tests/_mosquitto.ts";
 import { requires } from "../tests/_require.ts";
 import { FakeClock } from "../testing/fake_clock.ts";
@@ -240,6 +241,30 @@ Deno.test({
     for (const topic of ["a", "refused", "b"]) other.publish(topic, "after");
     await link.until(() => link.messages.length > 1);
     assertEquals(link.messages, ["a after", "b after"]);
+  },
+});
+
+Deno.test({
+  name: "the will is published when a client is killed, and not when it says goodbye",
+  ...REAL,
+  async fn() {
+    await using broker = await Mosquitto.start();
+    await using seer = new ObservedLink(mqtt(broker.url), {}, ["wills", "end"]);
+    await seer.reaches("up");
+    {
+      await using polite = new ObservedLink(mqtt(broker.url));
+      polite.link.setWill?.("wills", new TextEncoder().encode("of the polite one"));
+      await polite.reaches("up");
+    }
+    await using rude = startCode(`
+      import { mqtt } from "#/signal/mqtt.ts";
+      const link = mqtt("${broker.url}").open({});
+      link.setWill("wills", new TextEncoder().encode("of the rude one"));
+      link.onState = (state) => console.log(state);`);
+    await rude.said("up");
+    rude.kill("SIGKILL");
+    await seer.until(() => seer.messages.length > 0);
+    assertEquals(seer.messages, ["wills of the rude one"]);
   },
 });
 
