@@ -2,7 +2,7 @@
 
 import { type Clock, systemClock } from "../../internal/clock.ts";
 import type { EventOf } from "../../internal/events.ts";
-import { addressKey } from "../../recover/_connections.ts";
+import type { Store } from "../../internal/store.ts";
 import { type AcceptLoop, acceptLoop } from "../../recover/accept_loop.ts";
 import { Listeners } from "../../recover/_listeners.ts";
 import { formatPipeAddress, type PipeAddress, type PipeUrl } from "../address.ts";
@@ -13,20 +13,11 @@ import type { Link } from "../_link.ts";
 import { makePipe } from "../_make_pipe.ts";
 import type { PipeServerEvent, PipeServerReport } from "../server.ts";
 import { transportOf } from "../_transports.ts";
-import { acceptCarrier } from "./_accept_carrier.ts";
-import { secrecyOf } from "./_carrier_dial.ts";
-import type { ConfirmedStep, Rejection } from "./_handshake.ts";
-import { REJECT } from "./_handshake_frames.ts";
-import { Committer } from "./_committer.ts";
 import { Handout } from "./_handout.ts";
-import type { Caller } from "./_server_handshake.ts";
-import { SessionCore } from "./_core.ts";
-import { checkSaving, saveSessions, takeSessions } from "./_save_sessions.ts";
-import { asksForSession, checkClient, type ServerSetup } from "./_server_setup.ts";
-import type { SessionEntry } from "./_session_entry.ts";
-import type { Session } from "./_session.ts";
-import { sessionPipe } from "./_session_pipe.ts";
-import { SessionTable } from "./_session_table.ts";
+import { addressOf, addrOf } from "./_peer.ts";
+import { checkSaving } from "./_save_sessions.ts";
+import { asksForSession, type ServerSetup } from "./_server_setup.ts";
+import { SessionHub } from "./_session_hub.ts";
 import { upgradeCarrier } from "./_upgrade.ts";
 import type {
   RestoredSession,
@@ -39,10 +30,6 @@ import type {
   UpgradedSession,
 } from "./session_server.ts";
 import type { SessionPipe } from "./session.ts";
-import type { Store } from "../../internal/store.ts";
-
-/** For how many milliseconds a client that is too much is asked to stay away. */
-const BUSY = 1000;
 
 /** A connection, as the accept loop sees it: until it has proven something. */
 class Arrival {
@@ -71,20 +58,17 @@ export class SessionListener implements SessionServer {
   readonly #bindings: Bindings | undefined;
   readonly #loop: AcceptLoop;
   readonly #listeners: Listeners<PipeServerEvent> = new Listeners();
-  readonly #table: SessionTable;
+  readonly #sessions: SessionHub;
   readonly #pipes: Handout<BasePipe>;
   readonly #ordinary = new Set<BasePipe>();
   /** WebSockets of another server that have proven nothing yet. */
   readonly #upgrading = new Set<Link>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
-  /** The pipes of the sessions that are at work. */
-  readonly #pipeOf = new Map<SessionEntry, SessionPipe & BasePipe>();
   #url: string;
   #closing: Promise<void> | undefined;
   #draining = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
-  #addresses: readonly string[] | undefined;
 
   private constructor(place: PipeUrl | null, setup: ServerSetup) {
     const { options, session } = setup;
@@ -93,15 +77,11 @@ export class SessionListener implements SessionServer {
     this.#setup = setup;
     this.#url = place ? `resume+${formatPipeAddress(place)}` : "";
     this.#pipes = new Handout(clock);
-    this.#table = new SessionTable(
-      { sessions: session.maxSessions, perPeer: session.maxPerPeer, memory: session.memoryLimit },
-      {
-        clock,
-        network: () => options.network?.state,
-        suspended: (entry) => this.#closing && this.#abandon(entry),
-        ended: (entry) => this.#ended(entry),
-      },
-    );
+    this.#sessions = new SessionHub(setup, {
+      busy: () => this.#draining || this.#closing !== undefined || this.#pipes.size >= session.backlog,
+      closed: () => this.#closing !== undefined,
+      ended: () => this.#wake(),
+    });
     this.#bindings = place === null
       ? undefined
       : new Bindings(place, transportOf(place.transport, options.transports), options, {
@@ -120,7 +100,7 @@ export class SessionListener implements SessionServer {
     );
     this.#loop.on("pause", ({ error }) => this.#tell({ type: "trouble", error }));
     this.#loop.on("shed", ({ reason, remoteAddr }) => {
-      this.#tell({ type: "shed", reason, from: this.#addressOf(remoteAddr) });
+      this.#tell({ type: "shed", reason, from: addressOf(remoteAddr, place?.transport ?? "tcp") });
     });
     // Whoever does not ask how it ended does not have to handle it.
     this.#loop.closed.catch(() => {});
@@ -162,7 +142,7 @@ export class SessionListener implements SessionServer {
   }
 
   get connections(): number {
-    return this.#table.size + this.#ordinary.size;
+    return this.#sessions.size + this.#ordinary.size;
   }
 
   get report(): readonly PipeServerReport[] {
@@ -187,15 +167,7 @@ export class SessionListener implements SessionServer {
   }
 
   status(): SessionServerStatus {
-    const sessions = [...this.#table.alive()].flatMap(({ session }) => {
-      if (!session) return [];
-      const { core, link, info } = session;
-      const { id, state, secrecy, sent, acknowledged, received, resumes, suspended } = info;
-      const facts = { id, state, secrecy, sent, acknowledged, received, resumes, suspended };
-      return [{ ...facts, remoteAddress: link.remoteAddress, roundTrip: core.srtt, memory: core.memory }];
-    });
-    const { memories: remembered, memory } = this.#table;
-    return { sessions, handshakes: this.#loop.connections + this.#upgrading.size, remembered, memory };
+    return { ...this.#sessions.status, handshakes: this.#loop.connections + this.#upgrading.size };
   }
 
   upgrade(request: Request, options: SessionUpgradeOptions = {}): UpgradedSession {
@@ -210,18 +182,18 @@ export class SessionListener implements SessionServer {
     const { response, link } = upgradeCarrier(request, options, { window: terms.window, clock: this.#clock });
     if (!link) return { response, session: nothing };
     this.#upgrading.add(link);
-    const session = this.#receive(link, { done: false }).catch((error) => {
+    const session = this.#sessions.accept(link).catch((error) => {
       link.abort();
       this.#tell({ type: "refused", error, from: link.remoteAddress });
       return null;
     }).finally(() => this.#upgrading.delete(link));
-    return { response, session: session as Promise<SessionPipe | null> };
+    return { response, session };
   }
 
   async drain(options: SessionDrainOptions = {}): Promise<number> {
     const { timeout = Infinity, signal, addresses } = options;
     this.#draining = true;
-    if (addresses) this.#announce(addresses);
+    if (addresses) this.#sessions.announce(addresses);
     if (!this.#pipes.reading) { for (const pipe of this.#pipes.end()) pipe.abort("the server is closed"); }
     else this.#pipes.end();
     let cut: number | undefined;
@@ -235,7 +207,7 @@ export class SessionListener implements SessionServer {
     while (cut === undefined && this.connections > 0) await this.#changed.promise;
     timer.cancel();
     signal?.removeEventListener("abort", over);
-    for (const entry of this.#table.alive()) entry.session?.lose("aborted", "the server is closed", 0);
+    this.#sessions.loseAll();
     for (const pipe of this.#ordinary) pipe.abort("the server is closed");
     await this.close();
     return cut ?? 0;
@@ -246,44 +218,15 @@ export class SessionListener implements SessionServer {
     if (this.#closing) throw new TypeError("Cannot take a snapshot: the server is closed");
     // Those that nobody has got go as well.
     const waiting = new Set(this.#pipes.end());
-    const sessions = this.#table.all.flatMap((entry) => {
-      if (!entry.session) return [];
-      const pipe = this.#pipeOf.get(entry);
-      return [{ entry, pipe, isOut: pipe !== undefined && !waiting.has(pipe) }];
-    });
-    try {
-      const saving = saveSessions(sessions, store, options);
-      const [closed] = await Promise.allSettled([this.close(), saving]);
-      if (closed.status === "rejected") throw closed.reason;
-      await saving;
-    } finally {
-      const reason = "the session goes on in another process";
-      for (const { pipe } of sessions) pipe?.abort(reason);
-      this.#pipeOf.clear();
-    }
-    return sessions.filter(({ pipe }) => pipe !== undefined).length;
+    const saving = this.#sessions.save(store, options, waiting);
+    const [saved] = await Promise.allSettled([saving, this.close()]);
+    if (saved.status === "rejected") throw saved.reason;
+    return saved.value;
   }
 
   async restore(store: Store, options: SessionSnapshotOptions = {}): Promise<readonly RestoredSession[]> {
     if (this.#closing) throw new TypeError("Cannot restore sessions: the server is closed");
-    const taken = await takeSessions(store, options);
-    return taken.flatMap(({ saved }) => {
-      const { facts, epoch, handed, unread, unsent: bytes, ended, closing, state } = saved;
-      const entry = this.#table.offer(facts);
-      const core = SessionCore.restore(saved.core, () => this.#clock.monotonic());
-      const session = entry.begin(core, epoch);
-      if (core.complete) {
-        entry.remember();
-        return [];
-      }
-      session.link.restore(handed, unread, { bytes, ended });
-      this.#table.began(entry);
-      const pipe = this.#begin(entry);
-      if (!closing) return [{ pipe, state }];
-      // Only its last bytes have to arrive.
-      void pipe.close();
-      return [];
-    });
+    return await this.#sessions.restore(store, options);
   }
 
   close(): Promise<void> {
@@ -292,9 +235,7 @@ export class SessionListener implements SessionServer {
       for (const link of this.#upgrading) link.abort();
       await this.#loop.close().catch(() => {}); // told by closed
       await this.#bindings?.close();
-      // Nobody could come back.
-      for (const entry of this.#table.alive()) if (entry.session?.state === "suspended") this.#abandon(entry);
-      this.#table.clear();
+      this.#sessions.close();
       this.#closed.resolve();
     })();
   }
@@ -335,8 +276,8 @@ export class SessionListener implements SessionServer {
     const { link } = arrival;
     try {
       await this.#prepare(link);
-      const entry = await this.#receive(link, arrival);
-      if (entry) this.#pipes.push(entry);
+      const pipe = await this.#receive(arrival);
+      if (pipe) this.#pipes.push(pipe);
     } catch (error) {
       link.abort();
       this.#tell({ type: "refused", error, from: link.remoteAddress });
@@ -358,80 +299,11 @@ export class SessionListener implements SessionServer {
   }
 
   /** Finds out what a connection is; gives a pipe where it is the beginning of one. */
-  async #receive(link: Link, arrival: { done: boolean }): Promise<BasePipe | null> {
-    if (!asksForSession(link)) {
-      if (!this.#setup.ordinary) throw new TypeError("Cannot serve a client that asks for no session");
-      arrival.done = true;
-      return this.#makeOrdinary(link);
-    }
-    checkClient(link, this.#setup);
-    const { terms, seal, session } = this.#setup;
-    const secrecy = secrecyOf(link, seal !== undefined);
-    const confirmed = await acceptCarrier(link, {
-      handshake: {
-        find: (id) => this.#table.find(id),
-        limits: terms,
-        seal,
-        refuse: (caller) => this.#refuse(caller, link),
-      },
-      welcomed: ({ session: { id, terms, clientKey, serverKey }, greeting, client }) => {
-        const peer = peerOf(client, link);
-        this.#table.offer({ id, terms, clientKey, serverKey, greeting, client, peer, secrecy });
-      },
-      timeout: session.handshakeTimeout,
-      clock: this.#clock,
-    });
-    arrival.done = true;
-    return this.#confirmed(link, confirmed);
-  }
-
-  /** A client has proven itself. */
-  #confirmed(link: Link, confirmed: ConfirmedStep): BasePipe | null {
-    const entry = this.#table.find(confirmed.id);
-    if (!entry || this.#closing) {
-      link.abort();
-      return null;
-    }
-    const ready = { ...confirmed, link };
-    if (entry.session) {
-      entry.resume(ready);
-      return null;
-    }
-    this.#table.began(entry);
-    const pipe = this.#begin(entry);
-    void entry.resume(ready);
-    return pipe;
-  }
-
-  #begin(entry: SessionEntry): SessionPipe & BasePipe {
-    const session = entry.session ?? entry.begin();
-    const pipe = sessionPipe(session, this.#setup.options, nobodyMigrates);
-    this.#pipeOf.set(entry, pipe);
-    if (this.#setup.session.commit) this.#commit(session, pipe, this.#setup.session.commit);
-    if (this.#addresses) session.core.sendAddresses(this.#addresses);
-    return pipe;
-  }
-
-  /** Makes what was received safe before the client learns that it was. */
-  #commit(session: Session, pipe: BasePipe, commit: (id: string, consumed: number) => Promise<void>): void {
-    const { core, link } = session;
-    const committer = new Committer({
-      core,
-      handed: () => link.handed - pipe.kept().length,
-      commit: async (handed) => await commit(session.id.toHex(), handed),
-      failed: (error) => session.lose("internal", "what was received could not be made safe", 5, error),
-    });
-    link.onWanted = () => committer.wanted();
-  }
-
-  /** Why somebody may have no new session. */
-  #refuse({ greeting, client }: Caller, link: Link): Rejection | null {
-    const { authorize, backlog } = this.#setup.session;
-    const address = link.remoteAddress;
-    if (authorize && !authorize({ publicKey: client, greeting, address })) return { code: REJECT.notAllowed };
-    const isBusy = this.#draining || this.#closing !== undefined || this.#pipes.size >= backlog ||
-      this.#table.excess(peerOf(client, link)) !== undefined;
-    return isBusy ? { code: REJECT.busy, wait: BUSY } : null;
+  async #receive(arrival: Arrival): Promise<BasePipe | null> {
+    const { link } = arrival;
+    if (asksForSession(link)) return await this.#sessions.accept(link);
+    if (!this.#setup.ordinary) throw new TypeError("Cannot serve a client that asks for no session");
+    return this.#makeOrdinary(link);
   }
 
   #makeOrdinary(link: Link): BasePipe {
@@ -445,33 +317,9 @@ export class SessionListener implements SessionServer {
     return pipe;
   }
 
-  /** One that nobody can come back to. */
-  #abandon({ session }: SessionEntry): void {
-    session?.lose("expired", "the server is closed, so nobody can come back", 3);
-  }
-
-  #ended(entry: SessionEntry): void {
-    this.#pipeOf.delete(entry);
-    this.#wake();
-  }
-
-  #announce(addresses: readonly string[]): void {
-    for (const entry of this.#table.alive()) entry.session?.core.sendAddresses(addresses);
-    this.#addresses = addresses;
-  }
-
   #wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
-  }
-
-  #addressOf(address: Deno.Addr): PipeAddress {
-    const transport = this.#place?.transport ?? "tcp";
-    if (transport === "unix") return { transport, path: "path" in address ? address.path : "" };
-    if (transport === "memory") return { transport, name: "" };
-    if (transport === "exec") return { transport, command: "" };
-    const { hostname, port } = address as Deno.NetAddr;
-    return { transport, hostname, port };
   }
 
   #tell(event: Omitted<PipeServerEvent>): void {
@@ -480,17 +328,3 @@ export class SessionListener implements SessionServer {
 }
 
 type Omitted<E> = E extends unknown ? Omit<E, "at"> : never;
-
-function nobodyMigrates(): Promise<void> {
-  return Promise.reject(new TypeError("Cannot migrate a session: only the end that connects can"));
-}
-
-/** Whose session it is: a key where clients show one, else an address. */
-function peerOf(client: Uint8Array | null, link: Link): string {
-  return client ? `key ${client.toHex()}` : `at ${addressKey(addrOf(link.remoteAddress)) ?? ""}`;
-}
-
-function addrOf(address: PipeAddress): Deno.Addr {
-  if ("hostname" in address) return { transport: "tcp", hostname: address.hostname, port: address.port };
-  return { transport: "unix", path: address.transport === "unix" ? address.path : "" };
-}
