@@ -50,6 +50,8 @@ export class Links {
   readonly #network: Disposable | undefined;
   /** Who is interested in a topic, counted. */
   readonly #topics = new Map<string, number>();
+  /** The operators of whom it was told that several brokers are theirs. */
+  readonly #warned = new Set<string>();
 
   /** @param brokers The own brokers, 1 to 8. */
   constructor(brokers: readonly Broker[], options: LinksOptions) {
@@ -181,7 +183,8 @@ export class Links {
   #warnOfSame(link: Link): void {
     const operator = this.operator(link.hash);
     const same = this.all.find((other) => other !== link && this.operator(other.hash) === operator);
-    if (!same) return;
+    if (!same || this.#warned.has(operator)) return;
+    this.#warned.add(operator);
     loggerOr(this.#options.logger).warn(
       `The brokers ${same.url} and ${link.url} are one machine (${operator}): together they count as one`,
     );

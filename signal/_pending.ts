@@ -31,6 +31,11 @@ interface Waiter {
   readonly go: () => void;
 }
 
+interface Added {
+  readonly entry: OutboxEntry;
+  readonly promise: Promise<Receipt>;
+}
+
 interface Settle {
   readonly resolve: (receipt: Receipt) => void;
   readonly reject: (error: unknown) => void;
@@ -52,12 +57,8 @@ export class Pending {
     const { clock, keeping } = this.#options;
     const { ttl, signal, wait } = options;
     const room = to.outbox.hasRoom(message.data.length) && !this.#waiting.has(to);
-    const entry = room
-      ? to.outbox.add(message, clock.monotonic())
-      : await this.#room(to, message, options, wait);
     using _hold = holdProcess(clock);
-    const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
-    this.#entries.set(entry, { to: to.peer, resolve, reject });
+    const { entry, promise } = room ? this.#add(to, message) : await this.#room(to, message, options, wait);
     const aborted = (): void => this.#abandon(to, entry, signal?.reason);
     signal?.addEventListener("abort", aborted, { once: true });
     // Meanwhile there may have been no room.
@@ -91,6 +92,15 @@ export class Pending {
     this.#closing.abort();
     for (const { to, reject } of this.#entries.values()) reject(closed(to));
     this.#entries.clear();
+  }
+
+  /** Somebody waits for it from the beginning, for it may be over before its caller is back. */
+  #add(to: Conversation, message: OutboxMessage): Added {
+    const entry = to.outbox.add(message, this.#options.clock.monotonic());
+    const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
+    this.#entries.set(entry, { to: to.peer, resolve, reject });
+    promise.catch(() => {});
+    return { entry, promise };
   }
 
   /** Sent when it is kept, so that what has gone out is known after a restart. */
@@ -129,7 +139,7 @@ export class Pending {
     message: OutboxMessage,
     options: PendingSend,
     wait: boolean,
-  ): Promise<OutboxEntry> {
+  ): Promise<Added> {
     const { clock } = this.#options;
     const waiting = this.#waiting.get(to) ?? [];
     if (!wait || waiting.length >= MAX_WAITING) {
@@ -137,7 +147,7 @@ export class Pending {
       throw new DeliveryError({ code: "queue-full", to: to.peer, why });
     }
     this.#waiting.set(to, waiting);
-    const { promise, resolve, reject } = Promise.withResolvers<OutboxEntry>();
+    const { promise, resolve, reject } = Promise.withResolvers<Added>();
     const leave = (): void => {
       const at = waiting.indexOf(waiter);
       if (at >= 0) waiting.splice(at, 1);
@@ -146,7 +156,7 @@ export class Pending {
     // Taken in at once: who comes next finds the room as it is then.
     const go = (): void => {
       leave();
-      resolve(to.outbox.add(message, clock.monotonic()));
+      resolve(this.#add(to, message));
     };
     const waiter: Waiter = { length: message.data.length, go };
     waiting.push(waiter);

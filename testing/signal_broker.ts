@@ -111,23 +111,15 @@ export class FakeSignalBroker implements Broker {
   /** Its address. */
   readonly url: string;
   /** What it does to packets. */
-  readonly faults: SignalBrokerFaults = {
-    drop: 0,
-    copies: 1,
-    delay: 1,
-    spread: 0,
-    forget: false,
-    blackHole: false,
-    refuse: () => false,
-    maxPacket: null,
-    rate: Infinity,
-  };
+  readonly faults: SignalBrokerFaults;
   /** Its IP address, as links see it. */
   address: string | null = null;
   /** How many packets it was given. */
   published = 0;
   /** Called for each packet it is given. */
   onPublish: ((packet: SeenPacket) => void) | undefined;
+  /** The topic whose packets it loses. */
+  #muted: string | undefined;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #links = new Set<FakeLink>();
@@ -146,6 +138,25 @@ export class FakeSignalBroker implements Broker {
     this.url = url;
     this.#clock = clock;
     this.#random = random;
+    let blackHole = false;
+    const links = this.#links;
+    this.faults = {
+      drop: 0,
+      copies: 1,
+      delay: 1,
+      spread: 0,
+      forget: false,
+      refuse: () => false,
+      maxPacket: null,
+      rate: Infinity,
+      get blackHole() {
+        return blackHole;
+      },
+      set blackHole(on) {
+        blackHole = on;
+        if (on) { for (const link of links) link.suspect(); }
+      },
+    };
   }
 
   /** Whether it runs. */
@@ -188,6 +199,15 @@ export class FakeSignalBroker implements Broker {
     this.#running = true;
   }
 
+  /**
+   * Loses all packets for one topic.
+   *
+   * @param topic The topic; `undefined` for none.
+   */
+  mute(topic: string | undefined): void {
+    this.#muted = topic;
+  }
+
   /** Publishes everybody's last will, as some brokers do when they restart. */
   fireWills(): void {
     for (const { will } of this.#links) if (will) this.publish(will.topic, will.payload);
@@ -203,7 +223,7 @@ export class FakeSignalBroker implements Broker {
     this.published++;
     this.onPublish?.({ topic, payload });
     const { drop, copies, delay, spread, forget, blackHole } = this.faults;
-    if (!this.#running || forget || blackHole) return;
+    if (!this.#running || forget || blackHole || topic === this.#muted) return;
     for (const link of this.#links) {
       if (!link.subscribed.has(topic)) continue;
       for (let i = 0; i < copies; i++) {
@@ -278,10 +298,6 @@ class FakeLink implements BrokerLink {
 
   publish(topic: string, payload: Uint8Array): boolean {
     if (this.state !== "up" || !this.#token()) return false;
-    if (this.#broker.faults.blackHole) {
-      this.#suspect();
-      return true;
-    }
     this.#broker.publish(topic, payload);
     return true;
   }
@@ -304,6 +320,18 @@ class FakeLink implements BrokerLink {
     if (this.state === "up" && !this.#broker.faults.blackHole && this.#broker.running) return;
     if (this.state === "up") this.broken(new Error("Cannot use the broker: it does not answer"));
     this.#later(0);
+  }
+
+  /** No byte moves: the link finds out as one does that looks now and then. */
+  suspect(): void {
+    if (this.state === "up") {
+      this.#watch ??= this.#clock.after(NOTICE, () => {
+        this.#watch = undefined;
+        if (this.#broker.faults.blackHole) {
+          this.broken(new Error("Cannot use the broker: it does not answer"));
+        }
+      });
+    }
   }
 
   /** The connection is gone; it is made anew by and by. */
@@ -359,13 +387,5 @@ class FakeLink implements BrokerLink {
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;
-  }
-
-  /** No byte moves: the link finds out as one does that looks now and then. */
-  #suspect(): void {
-    this.#watch ??= this.#clock.after(NOTICE, () => {
-      this.#watch = undefined;
-      if (this.#broker.faults.blackHole) this.broken(new Error("Cannot use the broker: it does not answer"));
-    });
   }
 }
