@@ -90,6 +90,32 @@ export const tunnelCommand: CommandSpec = {
       summary: "connect: carry standard input and output, for ssh -o ProxyCommand",
     },
     {
+      name: "reverse",
+      type: "list",
+      value: "ADDRESS=TARGET",
+      summary: "connect: the server listens there, and leads those who come to a target here",
+    },
+    {
+      name: "socks",
+      type: "list",
+      value: "ADDRESS",
+      summary: "connect: a SOCKS 5 proxy there, for programs that say themselves where to",
+    },
+    {
+      name: "allow-listen",
+      type: "list",
+      value: "ADDRESS",
+      summary: "serve: where clients may listen with --reverse; port 0 is any port",
+    },
+    { name: "allow-private", type: "boolean", summary: 'serve: "--to *" leads to private addresses too' },
+    {
+      name: "proxy",
+      type: "string",
+      value: "URL",
+      summary:
+        'connect: through this proxy, http:// or socks5:// ("system": what HTTPS_PROXY and the like say)',
+    },
+    {
       name: "expiry",
       type: "duration",
       value: "TIME",

@@ -1,6 +1,11 @@
 /** `holdfast tunnel connect`. */
 
-import { openTunnel, type TunnelClientEnd, type TunnelForward } from "../pipes/tunnel/open_tunnel.ts";
+import {
+  openTunnel,
+  type TunnelClientEnd,
+  type TunnelForward,
+  type TunnelReverse,
+} from "../pipes/tunnel/open_tunnel.ts";
 import { TunnelError } from "../pipes/tunnel/tunnel_error.ts";
 import type { Pipe } from "../pipes/pipe.ts";
 import { PermissionError } from "../internal/errors.ts";
@@ -30,9 +35,10 @@ export async function connectTunnel(context: Context): Promise<number> {
   if (network) stack.use(network);
   const tunnel = stack.use(
     await openTunnel(server, {
-      ...{ endpoints, forwards, plain: values.flag("plain"), signal, transports: [webSocketClient()] },
+      ...{ endpoints, forwards, reverses: reversesOf(values), socks: socksOf(values) },
+      ...{ plain: values.flag("plain"), signal, transports: [webSocketClient()] },
       ...given({
-        ...{ key, serverKeys, network },
+        ...{ key, serverKeys, network, proxy: values.text("proxy") },
         tls: ca === undefined ? undefined : { caCerts: [await readPem("connect", "ca", ca)] },
         expiry: values.number("expiry"),
         maxConnections: values.number("max-connections"),
@@ -79,7 +85,8 @@ function forwardsOf(values: Values): readonly TunnelForward[] {
   if (values.flag("stdio") && listens.length > 0) {
     throw wrong("connect", '"--stdio" has no "--listen"', "Leave out one of them");
   }
-  if (!values.flag("stdio") && listens.length === 0) {
+  const others = values.list("reverse").length + values.list("socks").length;
+  if (!values.flag("stdio") && listens.length + others === 0) {
     throw wrong("connect", "nothing is forwarded", 'Write "--listen 127.0.0.1:PORT", or "--stdio"');
   }
   return listens.map((text) => {
@@ -87,6 +94,25 @@ function forwardsOf(values: Values): readonly TunnelForward[] {
     const to = target === undefined ? common : innerAddress("connect", target, "connect");
     return { listen: innerAddress("connect", address, "listen"), ...given({ to }) };
   });
+}
+
+/** `ADDRESS=TARGET`. */
+function reversesOf(values: Values): readonly TunnelReverse[] {
+  return values.list("reverse").map((text) => {
+    const [, address = "", target] = /^([^=]*)(?:=(.*))?$/s.exec(text) ?? [];
+    if (target === undefined) {
+      throw wrong("connect", `"--reverse ${text}" has no target`, 'Write "--reverse :8080=127.0.0.1:80"');
+    }
+    // A port alone is one of the server's own machine.
+    return {
+      listen: innerAddress("connect", address, "listen"),
+      to: innerAddress("connect", target, "connect"),
+    };
+  });
+}
+
+function socksOf(values: Values): readonly string[] {
+  return values.list("socks").map((one) => innerAddress("connect", one, "listen"));
 }
 
 /** The network's events make it quicker, and are not needed. */

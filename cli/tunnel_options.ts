@@ -15,10 +15,11 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
   key: ["pair", "comment"],
   serve: [
     ...["listen", "to", "key-file", "authorized", "plain", "tls-cert", "tls-key", "expiry"],
-    ...["max-connections", "max-per-client", "timeout"],
+    ...["max-connections", "max-per-client", "timeout", "allow-listen", "allow-private"],
   ],
   connect: [
     ...["listen", "server", "to", "key-file", "server-key", "plain", "ca", "stdio", "expiry"],
+    ...["reverse", "socks", "proxy"],
     ...["max-connections", "timeout"],
   ],
 };

@@ -23,7 +23,8 @@ export async function runServer(context: Context): Promise<number> {
     throw wrong("serve", '"--authorized" needs a key', 'Leave out "--plain", and write "--key-file FILE"');
   }
   const to = values.list("to").map((one) => one === "*" ? one : innerAddress("serve", one, "connect"));
-  if (to.length === 0 && authorized === undefined) {
+  const listens = values.list("allow-listen").map((one) => innerAddress("serve", one, "listen"));
+  if (to.length === 0 && listens.length === 0 && authorized === undefined) {
     throw wrong("serve", "no target is allowed", 'Write "--to HOST:PORT", for example "--to 127.0.0.1:22"');
   }
   const tls = await tlsOf(values);
@@ -37,7 +38,8 @@ export async function runServer(context: Context): Promise<number> {
   }
   const url = carrierUrl("serve", listen, "listen", tls !== undefined);
   await using tunnel = await serveTunnel(url, {
-    ...{ to, plain: values.flag("plain"), signal },
+    ...{ to, listen: listens, allowPrivate: values.flag("allow-private") },
+    ...{ plain: values.flag("plain"), signal },
     ...given({
       ...{ key, authorized, tls },
       expiry: values.number("expiry"),

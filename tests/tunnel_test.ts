@@ -269,3 +269,101 @@ Deno.test("nothing is left of a tunnel that is closed, nor of its connections", 
   for (let n = 0; n < 3; n++) await once();
   assertEquals(descriptorsOf(), before);
 });
+
+/** Asks a SOCKS 5 proxy for a target; gives its answer, and the connection. */
+async function socks(
+  port: number,
+  request: Uint8Array,
+): Promise<readonly [code: number | null, conn: Deno.TcpConn]> {
+  const conn = await Deno.connect({ port });
+  await conn.write(Uint8Array.of(5, 2, 2, 0));
+  assertEquals(await read(conn, 2), "\x05\x00");
+  await conn.write(request);
+  const answer = new Uint8Array(10);
+  const count = await conn.read(answer);
+  return [count === null ? null : answer[1] ?? null, conn];
+}
+
+/** A SOCKS request for a name. */
+function named(host: string, port: number, command = 1): Uint8Array<ArrayBuffer> {
+  return Uint8Array.of(5, command, 0, 3, host.length, ...bytes(host), port >> 8, port & 255);
+}
+
+Deno.test("programs that speak SOCKS say where to, and get what the server allows", async () => {
+  await using ends = await tunnelEnds({ client: { forwards: [], socks: ["127.0.0.1:0"] } });
+  const { port } = ends.target.addr;
+  const here = Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255);
+  const [code, program] = await socks(ends.port, here);
+  using target = await ends.target.accept();
+  await program.write(bytes("question"));
+  assertEquals([code, await read(target, 8)], [0, "question"]);
+  await target.write(bytes("answer"));
+  assertEquals(await read(program, 6), "answer");
+  program.close();
+  for (
+    const [request, expected] of [
+      [Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, 0, 1), 2],
+      [named("localhost", port), 2],
+      [named("127.0.0.1", port, 3), 7],
+      [named("2130706433", port), 8],
+      [named("a b", port), 8],
+    ] as const
+  ) {
+    const [refusal, conn] = await socks(ends.port, request);
+    assertEquals(refusal, expected);
+    assertEquals(await conn.read(new Uint8Array(1)), null);
+    conn.close();
+  }
+});
+
+Deno.test("a server that leads anywhere leads to no private address, unless it is told to", async () => {
+  for (const allowPrivate of [false, true]) {
+    await using ends = await tunnelEnds({
+      server: { to: ["*"], allowPrivate },
+      client: { forwards: [], socks: ["127.0.0.1:0"] },
+    });
+    const { port } = ends.target.addr;
+    for (const request of [named("127.0.0.1", port), named("localhost", port)]) {
+      const [code, conn] = await socks(ends.port, request);
+      if (allowPrivate) (await ends.target.accept()).close();
+      assertEquals(code === 0, allowPrivate, `${code}`);
+      conn.close();
+    }
+  }
+});
+
+Deno.test("the server listens for a client that may, and leads those who come to a target at the client's end", async () => {
+  const target = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const to = `127.0.0.1:${target.addr.port}`;
+  const key = makeSharedKey();
+  {
+    await using server = await serveTunnel("tcp://127.0.0.1:0", { key, listen: ["127.0.0.1:0"] });
+    const url = server.addresses[0] ?? "";
+    await using stranger = await openTunnel(url, { key, reverses: [{ listen: ":0", to }] });
+    assertStringIncludes((await nextEvent(stranger, "trouble")).message, "it is not allowed");
+    await using client = await openTunnel(url, { key, reverses: [{ listen: "127.0.0.1:0", to }] });
+    const { address, side } = await nextEvent(client, "listening");
+    assertEquals(side, "server");
+    const port = Number(address.split(":").at(-1));
+    const over = nextEvent(server, "end");
+    const visitor = await Deno.connect({ port });
+    const inside = await target.accept();
+    await visitor.write(bytes("question"));
+    await visitor.closeWrite();
+    assertEquals((await readToEnd(inside)).count, 8);
+    await inside.write(bytes("answer"));
+    assertEquals(await read(visitor, 6), "answer");
+    inside.close();
+    assertEquals(await visitor.read(new Uint8Array(1)), null);
+    visitor.close();
+    assertEquals((await over).failure, null);
+    // With its client the place is gone.
+    await client.close();
+    await eventually("a place that is gone", async () => {
+      const conn = await Deno.connect({ port }).catch(() => null);
+      conn?.close();
+      return conn === null;
+    });
+  }
+  target.close();
+});

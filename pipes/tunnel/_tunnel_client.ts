@@ -1,25 +1,34 @@
 /** The client of a tunnel itself. */
 
-import { type Clock, systemClock } from "../../internal/clock.ts";
+import { type Clock, systemClock, wait } from "../../internal/clock.ts";
 import type { EventOf } from "../../internal/events.ts";
-import { retry } from "../../recover/retry.ts";
+import { orAbort } from "../../recover/_or_abort.ts";
 import { splitResume } from "../address.ts";
 import { connect, type ConnectOptions } from "../connect.ts";
 import type { Pipe } from "../pipe.ts";
+import { abortSession } from "../resume/_session_pipe.ts";
 import type { SessionPipe } from "../resume/session.ts";
-import type { SessionSealOptions } from "../resume/session_options.ts";
+import { UNREACHABLE } from "./_codes.ts";
+import { connectOptionsOf } from "./_connect_options.ts";
 import { shownPeer } from "./_flow.ts";
 import { Flows } from "./_flows.ts";
-import { given } from "./_given.ts";
-import { encodeGreeting, type Greeting } from "./_greeting.ts";
-import { type InnerListener, listenInner } from "./_inner.ts";
-import { failureOf, refusalOf } from "./_tunnel_failure.ts";
-import type { OpenTunnelOptions, TunnelClientEnd, TunnelForward } from "./open_tunnel.ts";
+import { encodeGreeting, type Greeting, TOKEN } from "./_greeting.ts";
+import { dialInner, type InnerListener, listenInner } from "./_inner.ts";
+import { answerSocks, readExactly, readSocksRequest, SOCKS, socksCode } from "./_socks5.ts";
+import { type Asked, failureOf, refusalOf } from "./_tunnel_failure.ts";
+import type { OpenTunnelOptions, TunnelClientEnd, TunnelForward, TunnelReverse } from "./open_tunnel.ts";
 import { formatTarget, parseTarget, type TunnelTarget } from "./target.ts";
 import type { TunnelConnection, TunnelDrainOptions, TunnelEvent } from "./tunnel.ts";
+import { TunnelError } from "./tunnel_error.ts";
 
 /** How many connections are begun at once; the next ones wait. A server takes no more than 64 from one address. */
 const OPENING = 32;
+
+/** How long a target at this end is tried, in milliseconds. */
+const DIAL = 10_000;
+
+/** After how many milliseconds a server is asked again to listen; twice as many after each failure, up to the second. */
+const [SOON, SELDOM] = [500, 15_000];
 
 /** It. */
 export class TunnelClient implements TunnelClientEnd {
@@ -31,6 +40,7 @@ export class TunnelClient implements TunnelClientEnd {
   readonly #listeners: InnerListener[] = [];
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #controls = new Set<SessionPipe>();
   readonly #closed = Promise.withResolvers<void>();
   #opening = 0;
   readonly #queue: (() => void)[] = [];
@@ -41,7 +51,7 @@ export class TunnelClient implements TunnelClientEnd {
     this.#server = `resume+${splitResume(server).rest}`;
     this.#options = options;
     this.#clock = clock;
-    this.#connect = connectOptions(options);
+    this.#connect = connectOptionsOf(options);
     this.#flows = new Flows(clock);
   }
 
@@ -52,15 +62,20 @@ export class TunnelClient implements TunnelClientEnd {
    * @param options The key, and what to forward.
    */
   static async start(server: string, options: OpenTunnelOptions): Promise<TunnelClient> {
-    options.signal?.throwIfAborted();
+    const { forwards = [], socks = [], reverses = [], signal } = options;
+    signal?.throwIfAborted();
     const client = new TunnelClient(server, options);
     try {
-      for (const forward of options.forwards ?? []) await client.#forward(forward);
+      for (const forward of forwards) await client.#forward(forward);
+      for (const address of socks) await client.#listen(address, "*", (inner) => client.#proxy(inner));
+      for (const reverse of reverses) client.#reverse(reverse);
     } catch (error) {
       await client.close();
       throw error;
     }
-    options.signal?.addEventListener("abort", () => void client.close(), { once: true });
+    const close = (): void => void client.close();
+    signal?.addEventListener("abort", close, { once: true });
+    void client.closed.then(() => signal?.removeEventListener("abort", close));
     return client;
   }
 
@@ -91,7 +106,7 @@ export class TunnelClient implements TunnelClientEnd {
       if (answer) await session.close();
       else session.abort();
     } catch (error) {
-      throw refusalOf(shownServer(this.#server), parsed && formatTarget(parsed), error);
+      throw this.#refusal(parsed, error);
     }
   }
 
@@ -100,13 +115,14 @@ export class TunnelClient implements TunnelClientEnd {
     try {
       return await this.#session({ type: "connect", target: parsed });
     } catch (error) {
-      throw refusalOf(shownServer(this.#server), parsed && formatTarget(parsed), error);
+      throw this.#refusal(parsed, error);
     }
   }
 
   async reconnect(): Promise<number> {
-    const moved = await Promise.allSettled([...this.#flows.all].map(({ session }) => session.migrate()));
-    return moved.filter(({ status }) => status === "fulfilled").length;
+    const all = [...this.#flows.all].map(({ session }) => session);
+    const moved = await Promise.allSettled([...all, ...this.#controls].map((session) => session.migrate()));
+    return moved.filter(({ status }, n) => n < all.length && status === "fulfilled").length;
   }
 
   async drain(options?: TunnelDrainOptions): Promise<number> {
@@ -120,6 +136,7 @@ export class TunnelClient implements TunnelClientEnd {
     return this.#closing ??= (async () => {
       this.#stop.abort(new DOMException("The tunnel is closed", "AbortError"));
       this.#flows.abort(0, "the tunnel is closed");
+      for (const control of this.#controls) control.abort();
       await Promise.all(this.#listeners.map((listener) => listener.close()));
       await Promise.all(this.#running);
       this.#closed.resolve();
@@ -132,16 +149,15 @@ export class TunnelClient implements TunnelClientEnd {
 
   /** Opens a session, in turn. */
   async #session(greeting: Greeting): Promise<SessionPipe> {
-    while (this.#opening >= OPENING) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    const { signal } = this.#stop;
+    while (this.#opening >= OPENING) {
+      await orAbort(new Promise<void>((resolve) => this.#queue.push(resolve)), signal);
+    }
     this.#opening++;
     try {
       const { session, ...rest } = this.#connect;
       const options = { ...session, greeting: encodeGreeting(greeting) };
-      return await connect(this.#server, {
-        ...rest,
-        session: options,
-        signal: this.#stop.signal,
-      }) as SessionPipe;
+      return await connect(this.#server, { ...rest, session: options, signal }) as SessionPipe;
     } finally {
       this.#opening--;
       this.#queue.shift()?.();
@@ -150,14 +166,16 @@ export class TunnelClient implements TunnelClientEnd {
 
   async #forward({ listen, to }: TunnelForward): Promise<void> {
     const target = to === undefined ? null : parseTarget(to);
+    await this.#listen(listen, target && formatTarget(target), (inner) => this.#carry(inner, target));
+  }
+
+  async #listen(text: string, target: string | null, work: (inner: Pipe) => Promise<void>): Promise<void> {
     const { maxConnections = 1024 } = this.#options;
-    const listener = await listenInner(parseTarget(listen, "listen"), { clock: this.#clock, maxConnections });
+    const listener = await listenInner(parseTarget(text, "listen"), { clock: this.#clock, maxConnections });
     this.#listeners.push(listener);
-    for (const address of listener.addresses) {
-      this.#flows.listening(address, target && formatTarget(target), "here");
-    }
+    for (const address of listener.addresses) this.#flows.listening(address, target, "here");
     this.#run(async () => {
-      for await (const inner of listener.pipes) this.#run(() => this.#carry(inner, target));
+      for await (const inner of listener.pipes) this.#run(() => work(inner));
     });
   }
 
@@ -169,11 +187,118 @@ export class TunnelClient implements TunnelClientEnd {
       await this.#flows.keep(session, facts, (flow) => flow.run(inner));
     } catch (error) {
       inner.abort(error);
-      if (this.#stop.signal.aborted) return;
-      const known = refusalOf(shownServer(this.#server), facts.target, error);
-      const { code, message } = failureOf(known, "tunnel");
-      this.#flows.refused(facts.from, facts.target, code, message);
+      this.#refused(facts.from, target, error);
     }
+  }
+
+  /** Carries one connection of a program that says where to. */
+  async #proxy(inner: Pipe): Promise<void> {
+    let target: TunnelTarget | null = null;
+    try {
+      target = await readSocksRequest(inner);
+      if (!target) return await inner.close();
+      const facts = { target: formatTarget(target), from: shownPeer(inner) };
+      const session = await this.#session({ type: "answer", target });
+      await this.#flows.keep(session, facts, async (flow) => {
+        // It stands, or is given up by then.
+        await orAbort(session.recv({ into: new Uint8Array(1) }), this.#stop.signal);
+        await answerSocks(inner, SOCKS.fine);
+        await flow.run(inner);
+      });
+    } catch (error) {
+      const { code } = this.#refused(shownPeer(inner), target, error);
+      if (target) await answerSocks(inner, socksCode(code)).catch(() => {}); // gone
+      await inner.close();
+    }
+  }
+
+  /** Has the server listen, again and again. */
+  #reverse({ listen, to }: TunnelReverse): void {
+    const [address, target] = [parseTarget(listen, "listen"), parseTarget(to)];
+    const { signal } = this.#stop;
+    this.#run(async () => {
+      for (let pause = SOON; !signal.aborted; pause = Math.min(2 * pause, SELDOM)) {
+        try {
+          const session = await this.#session({ type: "listen", target: address });
+          await this.#accept(session, address, target, () => pause = SOON);
+        } catch (error) {
+          if (signal.aborted) return;
+          const asked = { operation: `listen on ${formatTarget(address)}`, rule: "allow-listen" } as const;
+          const known = refusalOf(this.#shownServer, asked, error);
+          this.#flows.trouble(known instanceof Error ? known.message : String(known));
+          // No second attempt would end otherwise; a place that is taken may be free later.
+          if (known instanceof TunnelError && known.code !== "listen") return;
+        }
+        await wait(pause, { signal, clock: this.#clock }).catch(() => {}); // closed
+      }
+    });
+  }
+
+  /** Takes those who come to the server's address. */
+  async #accept(
+    session: SessionPipe,
+    { hostname }: TunnelTarget,
+    target: TunnelTarget,
+    works: () => void,
+  ): Promise<void> {
+    this.#controls.add(session);
+    try {
+      const read = (length: number): Promise<Uint8Array> =>
+        readExactly(session as unknown as Pipe, length, null);
+      const [high = 0, low = 0] = await read(2);
+      works();
+      this.#flows.listening(
+        formatTarget({ hostname, port: high * 256 + low }),
+        formatTarget(target),
+        "server",
+      );
+      for (;;) {
+        const token = await read(TOKEN);
+        this.#run(() => this.#take(token, target));
+      }
+    } finally {
+      this.#controls.delete(session);
+      session.abort();
+    }
+  }
+
+  async #take(token: Uint8Array, target: TunnelTarget): Promise<void> {
+    const facts = { target: formatTarget(target), from: this.#shownServer };
+    try {
+      const session = await this.#session({ type: "take", token });
+      await this.#flows.keep(session, facts, async (flow) => {
+        const { signal } = this.#stop;
+        try {
+          await flow.run(await dialInner(target, { timeout: DIAL, signal, clock: this.#clock }));
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error);
+          abortSession(session, UNREACHABLE, why.slice(0, 200));
+          throw error;
+        }
+      });
+    } catch (error) {
+      this.#refused(facts.from, target, error);
+    }
+  }
+
+  /** Tells why a connection did not come about. */
+  #refused(from: string, target: TunnelTarget | null, error: unknown): { readonly code: string } {
+    const failure = failureOf(this.#refusal(target, error), "tunnel");
+    const { code, message } = failure;
+    if (!this.#stop.signal.aborted) this.#flows.refused(from, target && formatTarget(target), code, message);
+    return failure;
+  }
+
+  #refusal(target: TunnelTarget | null, error: unknown): unknown {
+    const asked: Asked = target
+      ? { operation: `open the tunnel to ${formatTarget(target)}`, rule: "to" }
+      : { operation: "open the tunnel", rule: null };
+    return refusalOf(this.#shownServer, asked, error);
+  }
+
+  /** The server as its owner would write it. */
+  get #shownServer(): string {
+    return this.#server.replace(/^resume\+(?:tcp:\/\/)?/, "");
   }
 
   #run(work: () => Promise<void>): void {
@@ -182,41 +307,4 @@ export class TunnelClient implements TunnelClientEnd {
     }).finally(() => this.#running.delete(done));
     this.#running.add(done);
   }
-}
-
-/** A server as its owner would write it. */
-function shownServer(url: string): string {
-  return url.replace(/^resume\+(?:tcp:\/\/)?/, "");
-}
-
-function connectOptions(options: OpenTunnelOptions): ConnectOptions {
-  const { key, serverKeys, plain = false, timeout = 30_000 } = options;
-  const { expiry = 3_600_000, window, keepalive, endpoints = [] } = options;
-  const { network, proxy, tls, transports, exec, clock, logger } = options;
-  const stop = (why: string): TypeError => new TypeError(`Cannot open a tunnel: ${why}`);
-  if (!key && !plain) throw stop("without a key it must say plain: true");
-  if (key && plain) throw stop("with a key it is not plain");
-  if (key?.type === "pair" && !serverKeys?.length) {
-    throw stop("a key pair needs serverKeys: who the server is");
-  }
-  const seal: SessionSealOptions | undefined = key && {
-    ...(key.type === "pair" ? { identity: key } : { key }),
-    ...(serverKeys ? { serverKeys } : {}),
-  };
-  return {
-    ...given({ network, proxy, tls, transports, exec, clock, logger }),
-    timeout,
-    retry: retry({
-      maxAttempts: 1000,
-      deadline: timeout,
-      operation: "connect",
-      idempotent: true,
-      ...given({ clock, network }),
-    }),
-    session: {
-      ...{ expiry, plain },
-      ...given({ seal, window, keepalive }),
-      endpoints: endpoints.map((url) => `resume+${splitResume(url).rest}`),
-    },
-  };
 }

@@ -1,9 +1,10 @@
 /** What went wrong in a tunnel, by name and in words. */
 
-import { HoldfastError, PermissionError } from "../../internal/errors.ts";
+import { HoldfastError } from "../../internal/errors.ts";
+import { REJECT } from "../resume/_handshake_frames.ts";
 import { SessionHandshakeError } from "../resume/handshake_error.ts";
 import { SessionLost } from "../resume/session_lost.ts";
-import { FULL, NO_GREETING, NOT_ALLOWED, REVOKED, UNREACHABLE } from "./_codes.ts";
+import { FULL, NO_GREETING, NO_LISTENER, NOT_ALLOWED, REVOKED, UNREACHABLE } from "./_codes.ts";
 import type { TunnelFailure } from "./tunnel.ts";
 import { TunnelError, type TunnelErrorCode } from "./tunnel_error.ts";
 
@@ -13,6 +14,7 @@ const BY_ABORT: Readonly<Record<number, TunnelErrorCode>> = {
   [FULL]: "full",
   [REVOKED]: "revoked",
   [NO_GREETING]: "version",
+  [NO_LISTENER]: "listen",
 };
 
 /** Names a failure. */
@@ -25,52 +27,47 @@ export function failureOf(error: unknown, where: TunnelFailure["where"]): Tunnel
   return { where, code: error instanceof HoldfastError ? error.code : "failed", message };
 }
 
+/** What a client has asked for. */
+export interface Asked {
+  /** In words, as in "Cannot open the tunnel". */
+  readonly operation: string;
+  /** What the server's owner has to allow; nothing where it is only to be let in. */
+  readonly rule: "to" | "allow-listen" | null;
+}
+
 /**
  * What keeps a client out, in the words of tunnels.
  *
  * @param server The server, as the user wrote it.
- * @param asked What was asked for, in words; nothing where it was only to be let in.
+ * @param asked What was asked for.
  * @param error What was thrown.
  */
-export function refusalOf(server: string, asked: string | null, error: unknown): unknown {
-  const operation = asked === null ? "open the tunnel" : `open the tunnel to ${asked}`;
+export function refusalOf(server: string, { operation, rule }: Asked, error: unknown): unknown {
   const make = (code: TunnelErrorCode, why: string, hint: string): TunnelError =>
     new TunnelError(`Cannot ${operation} by ${server}: ${why}`, { code, operation, hint, cause: error });
-  if (error instanceof PermissionError) return error;
   if (error instanceof SessionLost) {
     const code = error.abortCode === null ? undefined : BY_ABORT[error.abortCode];
-    const why = error.message.replace(/^.*the other end gave it up: /, "");
-    return code ? make(code, why, "See what the server says") : error;
+    return code ? make(code, error.message.replace(/^.*the other end gave it up: /, ""), SEE_SERVER) : error;
   }
-  const handshake = handshakeErrorOf(error);
-  if (!handshake) return error;
-  const { reason, rejection } = handshake;
-  if (rejection === 6) {
-    return asked === null
+  const { reason, rejection } = handshakeErrorOf(error) ?? {};
+  if (reason === "rejected" && rejection === REJECT.notAllowed) {
+    return rule === null
       ? make("not-allowed", "it does not let this key in", "Give the server's owner the public key")
-      : make(
-        "not-allowed",
-        "it does not allow this target",
-        'The server needs "--to" with it, or its list of keys',
-      );
+      : make("not-allowed", "it is not allowed", `The server needs "--${rule}" for it, or its list of keys`);
   }
-  if (reason === "seal") {
-    return make("key", "it has another key", "See that both ends have the same key file");
-  }
-  if (reason === "identity") {
-    return make("key", "it is not the server whose key is known", "Compare the fingerprints at both ends");
-  }
-  if (reason === "mode") {
-    return make("mode", "one end has a key, and the other runs --plain", "Give both a key");
-  }
-  if (reason === "foreign") {
-    return make("foreign", "what answers there is no holdfast server", "See what listens there");
-  }
-  if (reason === "version") {
-    return make("version", "it speaks another version", "Update the older end");
-  }
-  return error;
+  const [code, why, hint] = (reason && BY_REASON[reason]) ?? [];
+  return code && why && hint ? make(code, why, hint) : error;
 }
+
+const SEE_SERVER = "See what the server says";
+
+const BY_REASON: Readonly<Record<string, readonly [TunnelErrorCode, string, string]>> = {
+  seal: ["key", "it has another key", "See that both ends have the same key file"],
+  identity: ["key", "it is not the server whose key is known", "Compare the fingerprints at both ends"],
+  mode: ["mode", "one end has a key, and the other runs --plain", "Give both a key"],
+  foreign: ["foreign", "what answers there is no holdfast server", "See what listens there"],
+  version: ["version", "it speaks another version", "Update the older end"],
+};
 
 function handshakeErrorOf(error: unknown, depth = 0): SessionHandshakeError | undefined {
   if (error instanceof SessionHandshakeError) return error;

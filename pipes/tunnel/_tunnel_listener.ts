@@ -13,6 +13,7 @@ import { Admission } from "./_admission.ts";
 import { NO_GREETING, NOT_ALLOWED, REVOKED, UNREACHABLE } from "./_codes.ts";
 import { shownPeer } from "./_flow.ts";
 import { Flows } from "./_flows.ts";
+import { ReverseListeners } from "./_reverse_listeners.ts";
 import { decodeGreeting, type Greeting } from "./_greeting.ts";
 import { dialInner } from "./_inner.ts";
 import { given } from "./_given.ts";
@@ -30,6 +31,7 @@ export class TunnelListener implements Tunnel {
   readonly #options: ServeTunnelOptions;
   readonly #clock: Clock;
   readonly #flows: Flows;
+  readonly #reverses: ReverseListeners;
   readonly #stop = new AbortController();
   readonly #serving: Promise<void>;
   readonly #running = new Set<Promise<void>>();
@@ -49,6 +51,10 @@ export class TunnelListener implements Tunnel {
     server.on("refused", ({ from, error }) => {
       const message = error instanceof Error ? error.message : String(error);
       this.#flows.refused(formatPipeAddress(from), null, "handshake", message);
+    });
+    this.#reverses = new ReverseListeners(clock, {
+      listening: (address) => this.#flows.listening(address, null, "here"),
+      refused: (from, code, message) => this.#flows.refused(shownPeer(from), null, code, message),
     });
     admission.watch({
       changed: (keys) => this.#changed(keys),
@@ -128,6 +134,7 @@ export class TunnelListener implements Tunnel {
       this.#admission[Symbol.dispose]();
       this.#stop.abort(new DOMException("The tunnel is closed", "AbortError"));
       this.#flows.abort(0, "the tunnel is closed");
+      await this.#reverses.close();
       await this.#server.close();
       await this.#serving;
       await Promise.all(this.#running);
@@ -158,9 +165,8 @@ export class TunnelListener implements Tunnel {
     // It was right when it was let in; the list may be another one by now.
     if (!rules || !asked) return abortSession(session, asked ? REVOKED : NO_GREETING, "it is not let in");
     if (asked.type === "check") return await this.#answer(session);
-    if (asked.type !== "connect" && asked.type !== "answer") {
-      return abortSession(session, NO_GREETING, "this server does not know what was asked for");
-    }
+    if (asked.type === "take") return await this.#take(session, asked.token);
+    if (asked.type === "listen") return await this.#reverses.serve(session, asked.target);
     const allowed = rules.allow(asked.target);
     if (!allowed) return abortSession(session, NOT_ALLOWED, "the target is not allowed");
     await this.#connect(session, asked.type, allowed);
@@ -194,6 +200,14 @@ export class TunnelListener implements Tunnel {
         this.#flows.refused(facts.from, facts.target, "unreachable", message);
       }
     });
+  }
+
+  /** Leads somebody who came to an address of the server's end to the client. */
+  async #take(session: SessionPipe, token: Uint8Array): Promise<void> {
+    const inner = this.#reverses.take(session, token);
+    if (!inner) return abortSession(session, NOT_ALLOWED, "nobody waits for that");
+    const key = this.#admission.nameOf(session.session.peerKey);
+    await this.#flows.keep(session, { target: null, from: shownPeer(inner), key }, (flow) => flow.run(inner));
   }
 
   async #answer(session: SessionPipe): Promise<void> {

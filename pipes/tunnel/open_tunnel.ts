@@ -14,6 +14,14 @@ export interface TunnelForward {
   readonly to?: string | undefined;
 }
 
+/** Those who come to an address of the server are led to a target at this end. */
+export interface TunnelReverse {
+  /** Where they come, as `HOST:PORT` of the server; port 0 is any that is free, no host is all. */
+  readonly listen: string;
+  /** Where they are led, as `HOST:PORT`, seen from here. */
+  readonly to: string;
+}
+
 /** What {@linkcode openTunnel} takes. */
 export interface OpenTunnelOptions extends
   Pick<
@@ -36,6 +44,18 @@ export interface OpenTunnelOptions extends
    * @default {[]}
    */
   readonly forwards?: readonly TunnelForward[] | undefined;
+  /**
+   * Addresses of the server whose visitors are led here; it must allow them.
+   *
+   * @default {[]}
+   */
+  readonly reverses?: readonly TunnelReverse[] | undefined;
+  /**
+   * Where programs come that speak SOCKS 5 and say themselves where to; without a password, so keep it to this machine.
+   *
+   * @default {[]}
+   */
+  readonly socks?: readonly string[] | undefined;
   /**
    * Further URLs of the same server; they are raced, the one that worked last first.
    *

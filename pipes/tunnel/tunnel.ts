@@ -7,7 +7,7 @@ import type { SessionState } from "../resume/session.ts";
 export interface TunnelConnection {
   /** Its name, 32 hexadecimal digits, the same at both ends. */
   readonly id: string;
-  /** Where it leads: `HOST:PORT`, or `null` where the server decides. */
+  /** Where it leads: `HOST:PORT`, or `null` where the other end decides. */
   readonly target: string | null;
   /** Who it comes from: at the client the program, at the server the client. */
   readonly from: string;

@@ -11,6 +11,7 @@ export type TunnelErrorCode =
   | "version"
   | "key"
   | "foreign"
+  | "listen"
   | "mode";
 
 /** No connection through a tunnel, for a reason that one would want to know by name. */
@@ -19,7 +20,7 @@ export class TunnelError extends HoldfastError {
   override name = "TunnelError";
   /**
    * Which reason: the server does not let this key in, or not to this target (`not-allowed`); it cannot reach the target
-   * (`unreachable`); it has too many connections (`full`); its list has the key no more (`revoked`); it speaks another version
+   * (`unreachable`); it cannot listen where it was asked to (`listen`); it has too many connections (`full`); its list has the key no more (`revoked`); it speaks another version
    * of all this (`version`); it does not know the key, or is not the one that is known (`key`); it is no server of tunnels
    * (`foreign`); one end has TLS, or a key, and the other has not (`mode`).
    */
