@@ -26,7 +26,10 @@ export interface KnownInitsOptions<T> {
  */
 export class KnownInits<T extends AnsweredInit> {
   readonly #options: KnownInitsOptions<T>;
-  readonly #answers = new Map<string, { readonly answer: T; readonly since: number; sent: number }>();
+  readonly #answers = new Map<
+    string,
+    { readonly answer: T; readonly since: number; sent: number; times: number }
+  >();
   readonly #perPeer = new Map<string, Set<string>>();
   readonly #done = new Set<string>();
   #tokens: number = BURST;
@@ -38,16 +41,15 @@ export class KnownInits<T extends AnsweredInit> {
     this.#refilled = options.now();
   }
 
-  /** The answer that an INIT had; `repeated` where it has been answered just now, or is done with. */
+  /** The answer that an INIT had; `repeated` where it has been answered often enough just now, or is done with. */
   find(name: string): T | "repeated" | undefined {
     this.#expire();
     const known = this.#answers.get(name);
     if (known === undefined) return this.#done.has(name) ? "repeated" : undefined;
     const now = this.#options.now();
-    // The same bytes come by every broker; only what is sent again after a while asks for another answer.
-    if (now - known.sent < REPEAT_TIME) return "repeated";
-    known.sent = now;
-    return known.answer;
+    if (now - known.sent >= REPEAT_TIME) Object.assign(known, { sent: now, times: 0 });
+    // The same bytes come by every broker, and are answered by each; who floods with them is not.
+    return ++known.times > MAX_REPEATS ? "repeated" : known.answer;
   }
 
   /** Takes leave to read one that is not known: at most 64 at once, and as many a second. */
@@ -67,7 +69,7 @@ export class KnownInits<T extends AnsweredInit> {
     // What has to go here may be sent again, and is answered again then.
     if (ofPeer.size >= MAX_PER_PEER) this.#forget(this.#any([...ofPeer]));
     else if (this.#answers.size >= MAX_ANSWERS) this.#forget(this.#any([...this.#answers.keys()]));
-    this.#answers.set(answer.name, { answer, since: now, sent: now });
+    this.#answers.set(answer.name, { answer, since: now, sent: now, times: 1 });
     this.#perPeer.set(answer.peer, ofPeer.add(answer.name));
   }
 
@@ -116,7 +118,10 @@ export class KnownInits<T extends AnsweredInit> {
 /** How many INITs are read at once, and how many a second in the long run. */
 const BURST = 64;
 
-/** For how many milliseconds the same INIT is not answered again. */
+/** How often the same INIT is answered in {@linkcode REPEAT_TIME}: once for each broker that it came by. */
+const MAX_REPEATS = 4;
+
+/** After how many milliseconds the same INIT is answered as often again. */
 const REPEAT_TIME = 200;
 
 /** For how many milliseconds an answer is kept that nobody confirms. */
