@@ -115,6 +115,7 @@ function beside(all: readonly number[], others: readonly (readonly number[])[]):
   }));
 }
 
-function shuffled<T>(all: readonly T[]): readonly T[] {
+/** The same in any order. */
+export function shuffled<T>(all: readonly T[]): readonly T[] {
   return all.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ one }) => one);
 }
