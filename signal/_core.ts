@@ -264,7 +264,13 @@ export class Core {
     event({ type: "broker", url: link.url, state, reason });
     // The first of a row of failures is told; the link itself tells why.
     loggerOr(logger).debug(`The broker ${link.url} is ${state}`);
-    if (state !== "up") return;
+    if (state !== "up") {
+      for (const [id, watched] of this.#watchedById) {
+        watched.record.forget(link.hash);
+        if (watched.listeners > 0) this.#tellPresence(id, watched);
+      }
+      return;
+    }
     this.tell(this.#own, encodePresence("here"), [link.hash]);
     for (const conversation of this.#conversations.values()) conversation.wake();
   }

@@ -79,6 +79,12 @@ export class PresenceRecord {
     return fresh ? "new-life" : "here";
   }
 
+  /** Nothing is known by a broker any more: the own link to it broke. */
+  forget(broker: number): void {
+    this.#here.delete(broker);
+    this.#gone.delete(broker);
+  }
+
   /** Something genuine came from the peer. */
   heard(now: number): void {
     this.#heardAt = Math.max(this.#heardAt, now);

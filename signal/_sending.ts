@@ -142,7 +142,7 @@ export class Sending {
       for (const fragment of fragments) {
         // Several signs of life come at once, by several brokers.
         const justSent = fragment.attempts > 0 && now - fragment.sentAt < JUST_SENT;
-        if (!fragment.received && !justSent) fragment.nextAt = Math.min(now, fragment.nextAt);
+        if (!fragment.received && !justSent) hurry(fragment, now);
       }
     }
     for (const probe of this.#probes.values()) {
@@ -182,7 +182,8 @@ export class Sending {
   #stream(ack: AckFrame, streamAck: StreamAck, now: number): void {
     const { outbox, settled } = this.#options;
     const stream = outbox.stream(streamAck.stream);
-    stream.limit = Math.max(stream.limit, streamAck.limit);
+    const before = stream.limit;
+    stream.limit = Math.max(before, streamAck.limit);
     stream.toldFloor = Math.max(stream.toldFloor, Math.min(streamAck.next, floorOf(stream)));
     const probe = this.#probes.get(stream);
     if (probe) probe.attempts = 0;
@@ -195,6 +196,9 @@ export class Sending {
         }
         if (has(streamAck.done, streamAck.doneSelective, fragment.seq)) {
           fragment.done = fragment.received = true;
+        }
+        if (fragment.seq >= before && fragment.seq < stream.limit) {
+          fragment.nextAt = Math.min(now, fragment.nextAt);
         }
         if (fragment.received) this.#score(ack, streamAck, entry, fragment);
         else if (fragment.attempts === 1 && fragment.seq + REORDERED <= highest) this.#lost(fragment, now);
@@ -234,6 +238,11 @@ export class Sending {
       }
     }
   }
+}
+
+/** What is to be kept first waits for that, whatever happens. */
+function hurry(fragment: Fragment, now: number): void {
+  if (fragment.nextAt < Infinity) fragment.nextAt = Math.min(now, fragment.nextAt);
 }
 
 /** Whether a stream has something that only the peer can end: a gap it waits for, or word that the application is done. */

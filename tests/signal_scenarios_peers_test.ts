@@ -7,6 +7,7 @@ import { DeliveryError } from "../signal/delivery_error.ts";
 import type { SignalPeer } from "../signal/peer.ts";
 import type { Presence } from "../signal/peer_options.ts";
 import { browserNetwork } from "../internal/network_view.ts";
+import { scale } from "./_require.ts";
 import { Received, scenario, type SignalWorld, Stream } from "./_signal_world.ts";
 
 /** A process that dies: what it would have sent and heard from now on is nothing. */
@@ -230,8 +231,9 @@ scenario(
     for (const broker of world.brokers.all) broker.kill();
     await world.pass(10);
     const ends = new Map<string, number>();
+    const count = scale(5_000, 100_000);
     let waiting = 0;
-    for (let i = 0; i < 100_000; i++) {
+    for (let i = 0; i < count; i++) {
       waiting++;
       anna.send(bob.id, `stale ${i}`, { ttl: 10_000 }).catch((error: DeliveryError) => {
         waiting--;
@@ -241,7 +243,7 @@ scenario(
     }
     await world.clock.settle();
     assertEquals(anna.status().peers[0]?.outbox, 256);
-    assertEquals([waiting, ends.get("queue-full")], [256 + 1_024, 100_000 - 256 - 1_024]);
+    assertEquals([waiting, ends.get("queue-full")], [256 + 1_024, count - 256 - 1_024]);
     await world.pass(11_000);
     assertEquals([waiting, ends.get("expired")], [0, 256 + 1_024]);
     for (const broker of world.brokers.all) broker.start();
@@ -287,7 +289,6 @@ scenario(
     using _presence = anna.on("presence", ({ presence }) => seen.push(presence));
     using _watch = anna.watch(bob.id);
     await world.pass(100);
-    await bob.send(anna.id, "hello").catch(() => {});
     await world.pass(70_000);
     assertEquals(anna.presence(bob.id), "online");
     world.broker(0).fireWills();
