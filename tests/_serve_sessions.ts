@@ -107,12 +107,20 @@ export interface RawClient extends Disposable {
   readonly confirm: Uint8Array;
 }
 
+/** A session that a raw client goes on with, and by which carrier. */
+export interface Resumes {
+  readonly session: NewSession;
+  readonly epoch: number;
+}
+
 /** Says HELLO, or RESUME, up to where only CONFIRM is missing. Rejects with what the handshake failed by. */
-export async function rawClient(
-  server: SessionServer,
-  resumes?: { readonly session: NewSession; readonly epoch: number },
-): Promise<RawClient> {
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
+export function rawClient(server: SessionServer, resumes?: Resumes): Promise<RawClient> {
+  return rawClientAt(portOf(server), resumes);
+}
+
+/** The same with a server in another process. */
+export async function rawClientAt(port: number, resumes?: Resumes): Promise<RawClient> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
   const client = new ClientHandshake({
     wishes: TERMS,
     ...(resumes ? { session: { ...resumes.session, epoch: resumes.epoch, received: () => 0 } } : {}),

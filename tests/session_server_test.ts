@@ -5,6 +5,7 @@ import { listen } from "../pipes/listen.ts";
 import type { ListenOptions } from "../pipes/listen.ts";
 import { connect as connectWs, listen as listenWs, webSocket } from "../pipes/ws.ts";
 import { SessionHandshakeError } from "../pipes/resume/handshake_error.ts";
+import { lengthPrefix } from "../pipes/framing.ts";
 import { serveSessions } from "../pipes/resume/serve_sessions.ts";
 import { SessionLost } from "../pipes/resume/session_lost.ts";
 import type { SessionPipe } from "../pipes/resume/session.ts";
@@ -419,4 +420,75 @@ Deno.test("what makes no sense is a mistake of the caller", async () => {
   for (const session of [{ window: 1 }, { maxSessions: 0 }, { handshakeTimeout: 0 }, { backlog: -1 }]) {
     await assertRejects(() => serveSessions(LOOPBACK, { session }), RangeError);
   }
+});
+
+Deno.test("with commit a client forgets only what the application has made safe, position by position", async () => {
+  using _hold = holdProcess();
+  const asked: { readonly received: number; readonly done: PromiseWithResolvers<void> }[] = [];
+  await using server = await serveSessions(LOOPBACK, {
+    framing: lengthPrefix(),
+    session: {
+      window: 65_536,
+      commit: (_id, received) => {
+        const done = Promise.withResolvers<void>();
+        asked.push({ received, done });
+        return done.promise;
+      },
+    },
+  });
+  await using client = await opened(server.url, { framing: lengthPrefix() });
+  await using session = await nextSession(server);
+  // Two messages and a part of a third.
+  for (const size of [10_000, 10_000]) await client.send(pattern(size));
+  assertEquals([(await session.recv())?.length, (await session.recv())?.length], [10_000, 10_000]);
+  const third = session.recv();
+  await until("the first question", () => asked.length > 0);
+  let [last] = asked;
+  while (last && last.received < 20_008) {
+    assert(client.session.acknowledged < last.received);
+    last.done.resolve();
+    const { length } = asked;
+    await until("the next question", () => asked.length > length);
+    last = asked.at(-1);
+  }
+  assertEquals(last?.received, 20_008);
+  await client.send(new Uint8Array(30_000));
+  assertEquals((await third)?.length, 30_000);
+  assert(client.session.acknowledged < 20_008);
+  last?.done.resolve();
+  await until("the acknowledgement", () => client.session.acknowledged >= 20_008);
+  assertEquals(client.session.acknowledged, 20_008);
+  await until("the last question", () => asked.at(-1)?.received === 50_012);
+  // What cannot be made safe ends the session, and the client knows how far it got.
+  asked.at(-1)?.done.reject(new Error("the disk is full"));
+  const lost = await assertRejects(() => client.recv(), SessionLost);
+  assertEquals([lost.reason, lost.sent, lost.acknowledged], ["internal", 50_012, 20_008]);
+  assertEquals((await assertRejects(() => session.recv(), SessionLost)).reason, "internal");
+});
+
+Deno.test("with commit sessions go on over cuts, and close when the last position is safe", async () => {
+  using _hold = holdProcess();
+  const safe = new Map<string, number>();
+  await using server = await serveSessions(LOOPBACK, {
+    session: {
+      window: 131_072,
+      commit: async (id, received) => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        assert(received > (safe.get(id) ?? 0));
+        safe.set(id, received);
+      },
+    },
+  });
+  await using proxy = cutProxy(portOf(server));
+  await using client = await opened(`resume+tcp://127.0.0.1:${proxy.port}`);
+  await using session = await nextSession(server);
+  let cuts = 0;
+  await roundTrip(client, session, 1_000_000, (done) => {
+    if (done < (cuts + 1) * 300_000) return;
+    cuts++;
+    proxy.cut();
+  });
+  await Promise.all([client.close(), session.close()]);
+  assertEquals([client.session.state, client.session.acknowledged], ["closed", 1_000_000]);
+  assertEquals(safe.get(client.session.id), 1_000_000);
 });

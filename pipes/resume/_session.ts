@@ -10,6 +10,7 @@ import type { PipeError } from "../pipe_error.ts";
 import type { Attachment, SessionCore } from "./_core.ts";
 import type { SealedCodec } from "./_seal.ts";
 import { CarrierEnd, SessionCarrier } from "./_session_carrier.ts";
+import { LiveInfo } from "./_session_info.ts";
 import { SessionLink } from "./_session_link.ts";
 import type { PipeSessionEvent, SessionInfo, SessionState } from "./session.ts";
 import { reasonOfAbort, SessionLost, type SessionLostReason } from "./session_lost.ts";
@@ -184,27 +185,18 @@ export class Session {
   /** What an application may know of it, always as it is now. */
   get info(): SessionInfo {
     const { secrecy, peerKey = null, greeting = new Uint8Array(0) } = this.#setup;
-    const { core } = this;
-    const of = <T>(get: () => T): { readonly get: () => T; readonly enumerable: true } => ({
-      get,
-      enumerable: true,
-    });
-    return Object.defineProperties({ id: this.id.toHex(), secrecy, peerKey, greeting }, {
-      state: of(() => this.#state),
-      epoch: of(() => this.epoch),
-      sent: of(() => core.written),
-      acknowledged: of(() => Math.min(core.acknowledged, core.written)),
-      received: of(() => this.link.handed),
-      resumes: of(() => this.#resumes),
-      migrations: of(() => this.#migrations),
-      suspended: of(() => this.suspended),
-    }) as unknown as SessionInfo;
+    return LiveInfo.of(this, { id: this.id.toHex(), secrecy, peerKey, greeting });
   }
 
   /** For how many milliseconds it had no carrier, in all. */
   get suspended(): number {
     return this.#suspended +
       (this.#state === "suspended" && this.#began ? this.#clock.monotonic() - this.#since : 0);
+  }
+
+  /** How often it moved to another carrier without having lost the one before. */
+  get migrations(): number {
+    return this.#migrations;
   }
 
   /** How often it went on after a loss. */

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../../internal/clock.ts";
 import type { NetworkViewState } from "../../internal/network_view.ts";
+import { concat } from "./_keys.ts";
 import type { KnownSession, Rejection, SessionKeys } from "./_handshake.ts";
 import { REJECT, type Terms } from "./_handshake_frames.ts";
 import { SessionCore } from "./_core.ts";
@@ -56,7 +57,7 @@ export class SessionEntry implements KnownSession, SessionOwner {
    * @param context What it shares with others.
    */
   constructor(facts: SessionFacts, context: EntryContext) {
-    this.facts = facts;
+    this.facts = facts = compact(facts);
     this.clientKey = facts.clientKey;
     this.serverKey = facts.serverKey;
     this.#context = context;
@@ -134,3 +135,19 @@ const REMEMBERED = 60_000;
 
 /** How long the last word to a client that asks again may take to leave, in milliseconds. */
 const FAREWELL = 2000;
+
+const NOTHING = new Uint8Array(0);
+
+/** One piece of memory for all of it, which holds nothing of the handshake that it came from. */
+function compact(facts: SessionFacts): SessionFacts {
+  const { id, clientKey, serverKey, greeting, client } = facts;
+  const all = concat(id, clientKey, serverKey);
+  return {
+    ...facts,
+    id: all.subarray(0, 16),
+    clientKey: all.subarray(16, 48),
+    serverKey: all.subarray(48),
+    greeting: greeting.length > 0 ? greeting.slice() : NOTHING,
+    client: client && new Uint8Array(client),
+  };
+}
