@@ -129,8 +129,8 @@ export class SessionCarrier implements FillSink {
   }
 
   readonly #patient = (): void => {
-    if (this.#over) return this.#giveBack();
-    if (this.#hungry() || --this.#turns === 0) this.#read();
+    if (this.#over && !this.#draining) return this.#giveBack();
+    if (this.#draining || this.#hungry() || --this.#turns === 0) this.#read();
     else queueMicrotask(this.#patient);
   };
 
