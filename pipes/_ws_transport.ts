@@ -14,6 +14,9 @@ import { wsLibrary } from "./_ws_library.ts";
 import { type NodeWebSocket, WsLink } from "./_ws_link.ts";
 import { WsServer } from "./_ws_server.ts";
 
+/** The longest message of what a protocol of ours is carried by (docs/PROTOCOLS.md): nobody has proven anything before it. */
+const CARRIED = 1024 * 1024;
+
 /**
  * Makes a way to carry `ws:` and `wss:`.
  *
@@ -24,7 +27,8 @@ export function wsTransport(options: WebSocketConnectOptions & WebSocketListenOp
     schemes: ["ws", "wss"],
     dial: (url, rest) => dialerOf(url, rest, options),
     offering: (protocol) => {
-      return wsTransport({ ...options, protocols: [protocol, ...(options.protocols ?? [])] });
+      const { protocols = [], maxPayload = CARRIED } = options;
+      return wsTransport({ ...options, protocols: [protocol, ...protocols], maxPayload });
     },
     listen: (url, rest) => listenOn(url, rest, options),
   };

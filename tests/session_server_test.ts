@@ -10,6 +10,7 @@ import { serveSessions } from "../pipes/resume/serve_sessions.ts";
 import { SessionLost } from "../pipes/resume/session_lost.ts";
 import type { SessionPipe } from "../pipes/resume/session.ts";
 import type { PipeServer } from "../pipes/server.ts";
+import { encodeFrame, FRAME } from "../pipes/resume/_frames.ts";
 import { makeCertificates } from "./_certificates.ts";
 import { CLIENT, SERVER, SHARED } from "./_handshakes.ts";
 import {
@@ -265,6 +266,24 @@ Deno.test("a client has no more sessions than are allowed, with or without a con
   await Promise.all([clients[1]?.close(), sessions[1]?.close()]);
 });
 
+Deno.test("sessions without a connection count: hoarding them fills the caps of one's own, and of all", async () => {
+  for (const cap of [{ maxPerPeer: 3 }, { maxSessions: 3 }]) {
+    await using server = await serveSessions(LOOPBACK, { session: cap });
+    for (let n = 0; n < 3; n++) {
+      using client = await rawClient(server);
+      await client.conn.write(client.confirm);
+      const session = await nextSession(server);
+      client.conn.close();
+      await until("the loss", () => session.session.state === "suspended");
+    }
+    const error = await assertRejects(() => rawClient(server)) as {
+      rejection?: { code: number; wait: number };
+    };
+    assertEquals([error.rejection?.code, server.connections], [2, 3]);
+    assert((error.rejection?.wait ?? 0) > 0);
+  }
+});
+
 Deno.test("new sessions are told to come again while nobody takes those that wait", async () => {
   await using server = await serveSessions(LOOPBACK, { session: { backlog: 2 } });
   await using _first = await opened(server.url);
@@ -365,6 +384,66 @@ Deno.test("a session that is closed answers a client whose last acknowledgement 
   proxy.cut();
   await closing;
   assertEquals([client.session.state, session.session.state], ["closed", "closed"]);
+});
+
+Deno.test("a session that is over is remembered: who has its keys learns that everything arrived, nobody else", async () => {
+  await using server = await serveSessions(LOOPBACK);
+  using client = await rawClient(server);
+  await client.conn.write(client.confirm);
+  await using session = await nextSession(server);
+  // Both ends are at 0 bytes; the last acknowledgement of the server is not looked at.
+  const closing = session.close();
+  await client.conn.write(new Uint8Array([...encodeFrame(FRAME.fin, 0), ...encodeFrame(FRAME.ack, 1)]));
+  await closing;
+  client.conn.close();
+  assertEquals([session.session.state, server.connections, server.status().remembered], ["closed", 0, 1]);
+  const stranger = { ...client.session, clientKey: new Uint8Array(32) };
+  const error = await assertRejects(() => rawClient(server, { session: stranger, epoch: 2 }));
+  assertEquals((error as { rejection?: { code: number } }).rejection?.code, 1);
+  for (const epoch of [2, 3]) {
+    using again = await rawClient(server, { session: client.session, epoch });
+    await again.conn.write(again.confirm);
+    const answer = new Uint8Array(100);
+    const count = await again.conn.read(answer) ?? 0;
+    assertEquals(answer.subarray(0, 12), encodeFrame(FRAME.ack, 1));
+    // It has not been told that its end has arrived, so it comes again; nothing but that and the end.
+    assertEquals(answer.subarray(12, count).length % 12, 0);
+    await drained(again.conn);
+  }
+  await assertRejects(() => rawClient(server, { session: client.session, epoch: 3 }));
+});
+
+Deno.test("a server that knows a session no more says so, and the client says how far it got", async () => {
+  const first = await serveSessions(LOOPBACK);
+  const port = portOf(first);
+  await using proxy = cutProxy(port);
+  await using client = await opened(`resume+tcp://127.0.0.1:${proxy.port}`);
+  const session = await nextSession(first);
+  await client.send("hello");
+  assertEquals(text(await session.recv()), "hello");
+  await until("the acknowledgement", () => client.session.acknowledged === 5);
+  await first.close();
+  await using _second = await serveSessions(`resume+tcp://127.0.0.1:${port}`);
+  proxy.cut();
+  const lost = await assertRejects(() => client.recv(), SessionLost);
+  assertEquals([lost.reason, lost.sent, lost.acknowledged], ["refused", 5, 5]);
+  assertEquals((await assertRejects(() => session.recv(), SessionLost)).reason, "expired");
+});
+
+Deno.test("clients learn by which other addresses they can come back", async () => {
+  await using server = await serveSessions(LOOPBACK);
+  const first = cutProxy(portOf(server));
+  await using second = cutProxy(portOf(server));
+  await using client = await opened(`resume+tcp://127.0.0.1:${first.port}`);
+  await using session = await nextSession(server);
+  const drained = server.drain({ addresses: [`resume+tcp://127.0.0.1:${second.port}`] });
+  await session.send("moved");
+  assertEquals(text(await client.recv()), "moved");
+  await first[Symbol.asyncDispose]();
+  await roundTrip(client, session, 100_000, () => {});
+  assert(second.count >= 1);
+  await Promise.all([client.close(), session.close()]);
+  assertEquals(await drained, 0);
 });
 
 Deno.test("draining begins nothing new, lets sessions come back, and waits for their end", async () => {
