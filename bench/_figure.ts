@@ -9,7 +9,7 @@ export interface Figure {
   /** The measured value. */
   readonly value: number;
   /** Its unit; `x` for a ratio. */
-  readonly unit: "ms" | "us" | "x" | "ticks" | "threads" | "attempts" | "KiB";
+  readonly unit: "ms" | "us" | "x" | "ticks" | "threads" | "attempts" | "messages" | "KiB";
   /** The most that it may be; `null` for information and controls. */
   readonly target: number | null;
   /** Whether the target is met. */

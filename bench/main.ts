@@ -27,6 +27,7 @@ const GROUPS = [
   "pipes-ws",
   "relay",
   "sessions",
+  "signal",
 ] as const;
 
 async function measure(group: string): Promise<Figure[]> {
@@ -34,6 +35,9 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "idle") return await (await import("./idle.ts")).idle(quick ? 10 : 60);
   if (group === "policies") return await (await import("./recover_overhead.ts")).overhead(quick ? 30 : 300);
   if (group === "dial") return await (await import("./recover_dial.ts")).dials(quick ? 3 : 11);
+  if (group === "signal") {
+    return await (await import("./signal.ts")).signals(quick ? 3 : 12, quick ? 200 : 2000);
+  }
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
   if (group === "pipes-ws") return await (await import("./pipes_ws.ts")).pipesWs(quick ? 10 : 60);
   if (group === "sessions") return await (await import("./sessions.ts")).sessions(quick ? 10 : 60);
