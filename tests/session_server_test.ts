@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { holdProcess } from "../internal/clock.ts";
 import { connect } from "../pipes/connect.ts";
 import { listen } from "../pipes/listen.ts";
@@ -6,6 +6,8 @@ import type { ListenOptions } from "../pipes/listen.ts";
 import { connect as connectWs, listen as listenWs, webSocket } from "../pipes/ws.ts";
 import { SessionHandshakeError } from "../pipes/resume/handshake_error.ts";
 import { lengthPrefix } from "../pipes/framing.ts";
+import type { Link } from "../pipes/_link.ts";
+import { checkClient, serverSetup } from "../pipes/resume/_server_setup.ts";
 import { serveSessions } from "../pipes/resume/serve_sessions.ts";
 import { SessionLost } from "../pipes/resume/session_lost.ts";
 import type { SessionPipe } from "../pipes/resume/session.ts";
@@ -484,6 +486,23 @@ Deno.test("a server that is closed leaves nothing behind; its sessions end with 
   assertEquals(session.session.state, "open");
   client.conn.close();
   await assertRejects(() => session.recv(), SessionLost);
+});
+
+Deno.test("sessions that nothing protects are for this machine and its private networks, unless they are asked for", () => {
+  const from = (hostname: string, transport: "tcp" | "tls" | "ws" = "tcp"): Link =>
+    ({ transport, remoteAddress: { transport, hostname, port: 5000 } }) as unknown as Link;
+  const plain = serverSetup(null, {});
+  for (const near of ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.2", "fe80::1%eth0", "fd00::1"]) {
+    checkClient(from(near), plain);
+  }
+  for (const far of ["203.0.113.5", "2001:db8::1", "172.32.0.1", "a name"]) {
+    for (const transport of ["tcp", "ws"] as const) {
+      assertThrows(() => checkClient(from(far, transport), plain), TypeError, "nothing protects");
+    }
+    checkClient(from(far, "tls"), plain);
+    checkClient(from(far), serverSetup(null, { session: { plain: true } }));
+    checkClient(from(far), serverSetup(null, { session: { seal: { key: SHARED } } }));
+  }
 });
 
 Deno.test("what makes no sense is a mistake of the caller", async () => {

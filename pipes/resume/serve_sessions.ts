@@ -39,10 +39,10 @@ import type { SessionServer } from "./session_server.ts";
  * await using pipe = await connect(server.url);
  * for await (const session of server) {
  *   await session.send("welcome");
- *   await session.close();
+ *   assertEquals(new TextDecoder().decode(await pipe.recv() ?? undefined), "welcome");
+ *   await Promise.all([session.close(), pipe.close()]);
  *   break;
  * }
- * assertEquals(new TextDecoder().decode(await pipe.recv() ?? undefined), "welcome");
  * ```
  */
 export async function serveSessions(
