@@ -127,6 +127,13 @@ async function dispatch(args: readonly string[], world: World): Promise<number> 
     );
     return EXIT.fine;
   }
+  // The line that stands at the terminal now makes room for those that stay.
+  let shown = "";
+  const cleared = (text: string): string => shown === "" ? text : `\r\x1b[K${text}\n${shown}`;
+  const stay = async (text: string): Promise<void> => {
+    if (shown === "") return await errors.write(text);
+    await errors.bytes(new TextEncoder().encode(cleared(text)));
+  };
   const context: Context = {
     args: request.args,
     values: request.values,
@@ -137,8 +144,13 @@ async function dispatch(args: readonly string[], world: World): Promise<number> 
     write: (bytes) => output.bytes(bytes),
     print: (text) => output.write(text),
     emit: (line) => output.write(jsonLine(line)),
-    note: (text) => world.stderr.isTerminal() ? errors.write(dimmed(text, world)) : Promise.resolve(),
-    complain: (text) => errors.write(`holdfast: ${text}`),
+    note: (text) => world.stderr.isTerminal() ? stay(dimmed(text, world)) : Promise.resolve(),
+    live: async (text) => {
+      if (!world.stderr.isTerminal()) return;
+      shown = text === "" ? "" : dimmed(text, world);
+      await errors.bytes(new TextEncoder().encode(`\r\x1b[K${shown}`));
+    },
+    complain: (text) => stay(`holdfast: ${text}`),
   };
   const command = await request.command.load();
   const code = await command.run(context);

@@ -106,6 +106,8 @@ export interface Context {
   emit<L extends Line>(line: L): Promise<void>;
   /** Writes a remark to standard error, if a person is there to read it. */
   note(text: string): Promise<void>;
+  /** Shows a text as the last line at a terminal, in place of the one before; an empty one takes it away. */
+  live(text: string): Promise<void>;
   /** Writes what went wrong to standard error, for whoever keeps it. */
   complain(text: string): Promise<void>;
 }

@@ -116,6 +116,16 @@ export const tunnelCommand: CommandSpec = {
         'connect: through this proxy, http:// or socks5:// ("system": what HTTPS_PROXY and the like say)',
     },
     {
+      name: "control",
+      type: "string",
+      value: "PATH",
+      summary:
+        "The socket that status asks (otherwise tunnel-PID.sock in $XDG_RUNTIME_DIR/holdfast, of root in /run/holdfast)",
+    },
+    { name: "watch", type: "boolean", summary: "status: again and again, until Ctrl-C" },
+    { name: "reconnect", type: "boolean", summary: "status: first move all connections to new links" },
+    { name: "drain", type: "boolean", summary: "status: take no new connections, and end with the last one" },
+    {
       name: "expiry",
       type: "duration",
       value: "TIME",

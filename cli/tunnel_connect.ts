@@ -16,6 +16,7 @@ import { talk } from "./pipe_stdio.ts";
 import { webSocketClient } from "./pipe_web_socket.ts";
 import type { Context } from "./spec.ts";
 import { carrierUrl, innerAddress, keyOf, readPem, serverKeysOf, wrong } from "./tunnel_options.ts";
+import { showLive } from "./tunnel_live.ts";
 import { reportTunnel, tellKey } from "./tunnel_report.ts";
 import { given, type Values } from "./values.ts";
 
@@ -53,6 +54,7 @@ export async function connectTunnel(context: Context): Promise<number> {
     return EXIT.fine;
   }
   await tellKey(key, context);
+  await using _live = await showLive({ side: "connect", key: key?.fingerprint ?? null, tunnel }, context);
   using _report = await reportTunnel(tunnel, context, { side: "connect", target: null });
   await Promise.race([tunnel.closed, checked(tunnel, forwards, context)]);
   return EXIT.fine;

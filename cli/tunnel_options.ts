@@ -15,13 +15,14 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
   key: ["pair", "comment"],
   serve: [
     ...["listen", "to", "key-file", "authorized", "plain", "tls-cert", "tls-key", "expiry"],
-    ...["max-connections", "max-per-client", "timeout", "allow-listen", "allow-private"],
+    ...["max-connections", "max-per-client", "timeout", "allow-listen", "allow-private", "control"],
   ],
   connect: [
     ...["listen", "server", "to", "key-file", "server-key", "plain", "ca", "stdio", "expiry"],
-    ...["reverse", "socks", "proxy"],
+    ...["reverse", "socks", "proxy", "control"],
     ...["max-connections", "timeout"],
   ],
+  status: ["control", "watch", "reconnect", "drain"],
 };
 
 /** How many arguments each action needs, and may have at most. */
@@ -29,6 +30,7 @@ const ARGUMENTS: Readonly<Record<string, readonly [least: number, most: number, 
   key: [1, 1, "FILE"],
   serve: [0, 0, ""],
   connect: [0, 0, ""],
+  status: [0, 0, ""],
 };
 
 /** A mistake on the command line. */

@@ -4,6 +4,7 @@ import { serveTunnel } from "../pipes/tunnel/serve_tunnel.ts";
 import { EXIT } from "./failure.ts";
 import type { Context } from "./spec.ts";
 import { carrierUrl, innerAddress, keyOf, readPem, wrong } from "./tunnel_options.ts";
+import { showLive } from "./tunnel_live.ts";
 import { reportTunnel, tellKey } from "./tunnel_report.ts";
 import { given, type Values } from "./values.ts";
 
@@ -48,6 +49,7 @@ export async function runServer(context: Context): Promise<number> {
     }),
   });
   await tellKey(key, context);
+  await using _live = await showLive({ side: "serve", key: key?.fingerprint ?? null, tunnel }, context);
   using _report = await reportTunnel(tunnel, context, { side: "serve", target: to.join(", ") });
   await tunnel.closed;
   return EXIT.fine;
