@@ -7,9 +7,12 @@
 
 export { serveSessions } from "./serve_sessions.ts";
 export type {
+  RestoredSession,
+  SaveSessionsOptions,
   SessionDrainOptions,
   SessionServer,
   SessionServerStatus,
+  SessionSnapshotOptions,
   SessionStatus,
   SessionUpgradeOptions,
   UpgradedSession,

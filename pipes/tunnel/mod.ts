@@ -11,6 +11,7 @@ export {
   type OpenTunnelOptions,
   type TunnelClientEnd,
   type TunnelForward,
+  type TunnelReverse,
 } from "./open_tunnel.ts";
 export { serveTunnel, type ServeTunnelOptions } from "./serve_tunnel.ts";
 export { formatTarget, parseTarget, type TunnelTarget } from "./target.ts";
