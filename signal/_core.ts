@@ -31,6 +31,7 @@ export interface CoreOptions extends JoinSignalOptions {
   settled(to: Conversation, entry: OutboxEntry): void;
   expired(to: Conversation, entry: OutboxEntry): void;
   event(event: SignalEvent): void;
+  linkUp(hash: number): void;
 }
 
 /** Somebody whose presence is followed. */
@@ -272,6 +273,7 @@ export class Core {
       return;
     }
     this.tell(this.#own, encodePresence("here"), [link.hash]);
+    this.#options.linkUp(link.hash);
     for (const conversation of this.#conversations.values()) conversation.wake();
   }
 

@@ -10,6 +10,7 @@ import { type Handler, Inbox } from "./_inbox.ts";
 import { Keeping } from "./_keeping.ts";
 import { Pending } from "./_pending.ts";
 import { type Arrival, isOrdered } from "./_receiving.ts";
+import { Rooms } from "./_rooms.ts";
 import { parseCard } from "./card.ts";
 import { DeliveryError, type DeliveryPath } from "./delivery_error.ts";
 import { isPeerId } from "./identity.ts";
@@ -26,60 +27,8 @@ import type {
   SignalStatus,
 } from "./peer_options.ts";
 
-/** A peer on the air. Disposing of it ends it. */
-export interface SignalPeer extends AsyncIterable<Message>, AsyncDisposable {
-  /** Its id. */
-  readonly id: string;
-  /**
-   * Sends a message.
-   *
-   * @param to The recipient: its id, or its contact card.
-   * @param data What to send, at most 262,144 bytes.
-   * @param options Until when, in which stream, and when it counts as delivered.
-   * @returns Resolves when the recipient has it; rejects with a {@linkcode DeliveryError} by the deadline at the latest.
-   * @throws {TypeError} Where the recipient is neither an id nor a card.
-   * @throws {RangeError} Where the message is too long.
-   */
-  send(to: string, data: Uint8Array | string, options?: SendOptions): Promise<Receipt>;
-  /**
-   * Asks, and waits for the answer.
-   *
-   * @param to The recipient: its id, or its contact card.
-   * @param data The question.
-   * @param options Until when the answer has to be there, and how the question is sent.
-   * @returns The answer.
-   */
-  request(to: string, data: Uint8Array | string, options?: SendOptions): Promise<Message>;
-  /**
-   * Calls a handler for each message; those of one ordered stream one after the other. One reader or one handler at a time.
-   *
-   * @param handler What to call; a promise it returns is waited for.
-   * @param options What becomes of a message on which it fails.
-   * @returns The registration; disposing of it ends the calls, and what has not been handled waits for the next reader.
-   */
-  handle(handler: (message: Message) => unknown, options?: HandleOptions): Disposable;
-  /**
-   * Follows somebody's presence: each change is an event.
-   *
-   * @param peer The id.
-   * @returns The interest; disposing of it ends it.
-   */
-  watch(peer: string): Disposable;
-  /** What is known of a watched peer's presence. */
-  presence(peer: string): Presence;
-  /** How brokers and conversations are. */
-  status(): SignalStatus;
-  /**
-   * Calls a handler for each event of a type.
-   *
-   * @param type The type.
-   * @param handler What to call.
-   * @returns The registration; disposing of it ends the calls.
-   */
-  on<T extends SignalEvent["type"]>(type: T, handler: (event: EventOf<SignalEvent, T>) => void): Disposable;
-  /** Ends it: what is on its way rejects, and is kept where there is a store. */
-  close(): Promise<void>;
-}
+import type { Room, RoomOptions } from "./room.ts";
+import type { SignalPeer } from "./signal_peer.ts";
 
 /**
  * Goes on the air: connects to all brokers at once, and resolves without waiting for them.
@@ -147,6 +96,7 @@ class Peer implements SignalPeer {
   readonly #inbox: Inbox;
   readonly #pending: Pending;
   readonly #keeping: Keeping | undefined;
+  readonly #rooms: Rooms;
   readonly #events: Broadcast<SignalEvent>;
   readonly #requests = new Map<number, Request>();
   #closed = false;
@@ -175,6 +125,15 @@ class Peer implements SignalPeer {
       settled: (to, entry) => this.#pending.settled(to, entry),
       expired: (to, entry) => this.#pending.expired(to, entry),
       event: (event) => this.#events.publish(event),
+      linkUp: (hash) => this.#rooms.linkUp(hash),
+    });
+    this.#rooms = new Rooms({
+      core: this.#core,
+      clock,
+      random,
+      id: this.id,
+      logger,
+      send: (to, data, options, stream) => this.#send(to, data, options, { kind: "room", ref: 0, stream }),
     });
   }
 
@@ -193,7 +152,7 @@ class Peer implements SignalPeer {
   }
 
   send(to: string, data: Uint8Array | string, options: SendOptions = {}): Promise<Receipt> {
-    return this.#send(to, data, options, "message", 0);
+    return this.#send(to, data, options, { kind: "message", ref: 0 });
   }
 
   async request(to: string, data: Uint8Array | string, options: SendOptions = {}): Promise<Message> {
@@ -217,7 +176,7 @@ class Peer implements SignalPeer {
     using _hold = holdProcess(clock);
     try {
       // That the question has arrived says nothing about the answer; that it has not says everything.
-      this.#send(to, data, options, "request", tag).catch(reject);
+      this.#send(to, data, options, { kind: "request", ref: tag }).catch(reject);
       return await promise;
     } finally {
       timer.cancel();
@@ -228,6 +187,10 @@ class Peer implements SignalPeer {
 
   handle(handler: Handler, options: HandleOptions = {}): Disposable {
     return this.#inbox.handle(handler, options);
+  }
+
+  enter(name: string, options: RoomOptions): Promise<Room> {
+    return this.#rooms.enter(name, options);
   }
 
   watch(peer: string): Disposable {
@@ -255,6 +218,7 @@ class Peer implements SignalPeer {
     this.#closed = true;
     this.#inbox.end();
     for (const { to, reject } of this.#requests.values()) reject(closed(to));
+    this.#rooms.close();
     this.#pending.close();
     this.#events.end();
     await this.#core.close();
@@ -268,8 +232,7 @@ class Peer implements SignalPeer {
     to: string,
     given: Uint8Array | string,
     options: SendOptions,
-    kind: MessageKind,
-    ref: number,
+    how: { readonly kind: MessageKind; readonly ref: number; readonly stream?: number },
   ): Promise<Receipt> {
     const { clock } = this.#options;
     const { ttl = TTL, stream = 0, ordered = true, ack = "accepted", full = "wait", signal } = options;
@@ -286,7 +249,7 @@ class Peer implements SignalPeer {
     if (this.#closed) throw closed(id);
     this.#core.expect(id);
     const deadline = clock.monotonic() + ttl;
-    const message = { stream: 2 * stream + (ordered ? 0 : 1), kind, ref, data, deadline, level: ack };
+    const message = { stream: 2 * stream + (ordered ? 0 : 1), ...how, data, deadline, level: ack };
     return await this.#pending.send(this.#core.conversation(id), message, {
       ttl,
       signal,
@@ -320,7 +283,11 @@ class Peer implements SignalPeer {
       const queue = isOrdered(arrival.stream) ? `${from.peer} ${arrival.session} ${arrival.stream}` : "";
       return this.#inbox.push({ message: this.#message(from.peer, arrival), queue, done });
     }
-    // Not within the packet's own handling, which is not done yet.
+    if (kind === "room") {
+      const message = (data: Uint8Array): Message => this.#message(from.peer, { ...arrival, data });
+      // Not within the packet's own handling, which is not done yet.
+      return queueMicrotask(() => this.#rooms.message(from.peer, arrival, message, done));
+    }
     queueMicrotask(done);
     const request = this.#requests.get(ref);
     if (request?.to === from.peer) request.resolve(this.#message(from.peer, arrival));
@@ -344,8 +311,8 @@ class Peer implements SignalPeer {
       isRequest: kind === "request",
       reply: (answer, options = {}) =>
         kind === "request"
-          ? this.#send(from, answer, { ordered: false, ...options }, "response", ref)
-          : this.#send(from, answer, options, "message", 0),
+          ? this.#send(from, answer, { ordered: false, ...options }, { kind: "response", ref })
+          : this.#send(from, answer, options, { kind: "message", ref: 0 }),
     });
   }
 
