@@ -73,7 +73,7 @@ function main(
       from.on("close", over);
       from.on("end", () => to.end());
       from.on("data", (bytes) => {
-        if (cutting && !open) return;
+        if (typeof bytes === "string" || cutting && !open) return;
         const room = open && name === lane ? after - passed[name] : Infinity;
         const part = bytes.subarray(0, Math.min(bytes.length, room));
         passed[name] += part.length;
