@@ -16,7 +16,8 @@
  * @module
  */
 
-export { joinSignal, type SignalPeer } from "./peer.ts";
+export { joinSignal } from "./peer.ts";
+export type { SignalPeer } from "./signal_peer.ts";
 export type {
   BrokerStatus,
   HandleOptions,
@@ -28,6 +29,7 @@ export type {
   SignalEvent,
   SignalStatus,
 } from "./peer_options.ts";
+export type { Room, RoomEvent, RoomOptions, RoomReceipt } from "./room.ts";
 export { Message, type MessageFields } from "./message.ts";
 export {
   DeliveryError,
@@ -46,4 +48,5 @@ export {
 export { loadIdentity, saveIdentity } from "./identity_file.ts";
 export { type ContactCard, formatCard, type FormatCardOptions, parseCard } from "./card.ts";
 export type { AckLevel, OutboxOptions } from "./outbox.ts";
+export type { Place } from "./_notice.ts";
 export type { Broker, BrokerLink, BrokerOpenOptions, BrokerState } from "./_broker.ts";
