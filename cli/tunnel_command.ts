@@ -126,6 +126,24 @@ export const tunnelCommand: CommandSpec = {
     { name: "reconnect", type: "boolean", summary: "status: first move all connections to new links" },
     { name: "drain", type: "boolean", summary: "status: take no new connections, and end with the last one" },
     {
+      name: "idle",
+      type: "duration",
+      value: "TIME",
+      summary: "serve: end when there was no connection for so long (otherwise never)",
+    },
+    {
+      name: "remote",
+      type: "string",
+      value: "COMMAND",
+      summary: "ssh: how this program is called there [holdfast]",
+    },
+    {
+      name: "ssh-option",
+      type: "list",
+      value: "OPTION",
+      summary: "ssh: an option for ssh -o; may be given several times",
+    },
+    {
       name: "expiry",
       type: "duration",
       value: "TIME",
@@ -165,6 +183,10 @@ export const tunnelCommand: CommandSpec = {
       run:
         "ssh -o ProxyCommand='holdfast tunnel connect --stdio --server host:7000 --key-file tunnel.key' host",
       does: "The same with host names and known_hosts as they are",
+    },
+    {
+      run: "holdfast tunnel ssh user@host",
+      does: "A shell that stays, with no port opened and no key copied; holdfast must be installed there",
     },
   ],
   permissions:

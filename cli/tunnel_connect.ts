@@ -118,7 +118,9 @@ function socksOf(values: Values): readonly string[] {
 }
 
 /** The network's events make it quicker, and are not needed. */
-async function openNetwork({ signal, note }: Context): Promise<(NetworkView & AsyncDisposable) | undefined> {
+export async function openNetwork(
+  { signal, note }: Context,
+): Promise<(NetworkView & AsyncDisposable) | undefined> {
   try {
     return await watchNetwork({ signal });
   } catch (error) {

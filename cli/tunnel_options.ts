@@ -15,7 +15,7 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
   key: ["pair", "comment"],
   serve: [
     ...["listen", "to", "key-file", "authorized", "plain", "tls-cert", "tls-key", "expiry"],
-    ...["max-connections", "max-per-client", "timeout", "allow-listen", "allow-private", "control"],
+    ...["max-connections", "max-per-client", "timeout", "allow-listen", "allow-private", "control", "idle"],
   ],
   connect: [
     ...["listen", "server", "to", "key-file", "server-key", "plain", "ca", "stdio", "expiry"],
@@ -23,6 +23,7 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
     ...["max-connections", "timeout"],
   ],
   status: ["control", "watch", "reconnect", "drain"],
+  ssh: ["to", "remote", "ssh-option", "expiry", "timeout"],
 };
 
 /** How many arguments each action needs, and may have at most. */
@@ -31,6 +32,7 @@ const ARGUMENTS: Readonly<Record<string, readonly [least: number, most: number, 
   serve: [0, 0, ""],
   connect: [0, 0, ""],
   status: [0, 0, ""],
+  ssh: [1, Infinity, "USER@HOST"],
 };
 
 /** A mistake on the command line. */

@@ -1,5 +1,7 @@
 /** `holdfast tunnel serve`. */
 
+import { systemClock, type Timer } from "../internal/clock.ts";
+import type { Tunnel } from "../pipes/tunnel/tunnel.ts";
 import { serveTunnel } from "../pipes/tunnel/serve_tunnel.ts";
 import { EXIT } from "./failure.ts";
 import type { Context } from "./spec.ts";
@@ -51,8 +53,24 @@ export async function runServer(context: Context): Promise<number> {
   await tellKey(key, context);
   await using _live = await showLive({ side: "serve", key: key?.fingerprint ?? null, tunnel }, context);
   using _report = await reportTunnel(tunnel, context, { side: "serve", target: to.join(", ") });
+  using _idle = endIdle(tunnel, values.number("idle"));
   await tunnel.closed;
   return EXIT.fine;
+}
+
+/** Ends a tunnel that nobody has used for so long. */
+function endIdle(tunnel: Tunnel, idle: number | undefined): Disposable {
+  const stack = new DisposableStack();
+  if (idle === undefined) return stack;
+  let timer: Timer | undefined;
+  const look = (): void => {
+    timer?.cancel();
+    timer = systemClock.after(idle, () => tunnel.connections.length === 0 ? void tunnel.close() : look());
+  };
+  look();
+  stack.use(tunnel.on("end", look));
+  stack.defer(() => timer?.cancel());
+  return stack;
 }
 
 async function tlsOf(values: Values): Promise<{ readonly cert: string; readonly key: string } | undefined> {

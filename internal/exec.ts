@@ -149,6 +149,12 @@ export interface SpawnOptions {
    */
   readonly stdin?: "null" | "piped";
   /**
+   * Whether it has this process's own standard input, output and error, for a person to use.
+   *
+   * @default {false}
+   */
+  readonly terminal?: boolean;
+  /**
    * Variables added to its environment.
    *
    * @default {{ LC_ALL: "C" }} The language of machines, for outputs that are read by one.
@@ -209,9 +215,12 @@ export function spawn(
 }
 
 function start(command: string, args: readonly string[], how: SpawnOptions): Deno.ChildProcess {
-  const { stdin = "null", env = { LC_ALL: "C" } } = how;
+  const { stdin = "null", env = { LC_ALL: "C" }, terminal = false } = how;
+  const streams = terminal
+    ? { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const
+    : { stdin, stdout: "piped", stderr: "piped" } as const;
   const spawnWith = (env: Record<string, string>): Deno.ChildProcess =>
-    new Deno.Command(command, { args: [...args], env, stdin, stdout: "piped", stderr: "piped" }).spawn();
+    new Deno.Command(command, { args: [...args], env, ...streams }).spawn();
   try {
     return spawnWith(env);
   } catch (error) {

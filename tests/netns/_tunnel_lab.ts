@@ -89,6 +89,9 @@ export interface TunnelLab extends AsyncDisposable {
   start(host: Host, program: string, ...args: readonly string[]): Running;
   /** Starts `holdfast tunnel`. */
   tunnel(host: Host, ...args: readonly string[]): Running;
+  /** How `holdfast` is called, and `holdfast tunnel`. */
+  readonly program: readonly string[];
+  readonly command: readonly string[];
   /** The command that ssh starts in place of a connection. */
   proxyCommand(...args: readonly string[]): string;
   /** The client's link is gone, and its address with it. */
@@ -106,12 +109,13 @@ export async function tunnelLab(): Promise<TunnelLab> {
     await Deno.writeTextFile(`${folder}/tunnel.key`, formatKey(makeSharedKey()), { mode: 0o600 });
     const lab = stack.use(await TwoHosts.make());
     await lab.ip("client", "link set lo up");
-    const entry = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", `${ROOT}cli/main.ts`, "tunnel"];
+    const program = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", `${ROOT}cli/main.ts`];
+    const entry = [...program, "tunnel"];
     const key = ["--key-file", `${folder}/tunnel.key`];
     const start: TunnelLab["start"] = (host, program, ...args) => stack.use(new Running(host, program, args));
     let address: string = ADDRESS.client.v4;
     return {
-      ...{ lab, folder, start },
+      ...{ lab, folder, start, program, command: entry },
       tunnel: (host, ...args) => {
         const [program = "", ...rest] = entry;
         return start(host, program, ...rest, ...args, ...key, "--json");

@@ -97,7 +97,7 @@ Deno.test({
 });
 
 /** An ssh server on the server's machine that lets the test in, and the arguments of its clients. */
-async function sshServer(all: TunnelLab): Promise<readonly string[]> {
+async function sshServer(all: TunnelLab, address = "127.0.0.1"): Promise<readonly string[]> {
   const { folder, lab } = all;
   for (const name of ["host", "user"]) {
     await lab.run("client", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${folder}/${name}`);
@@ -107,7 +107,7 @@ async function sshServer(all: TunnelLab): Promise<readonly string[]> {
     `${folder}/sshd_config`,
     [
       "Port 2200",
-      "ListenAddress 127.0.0.1",
+      `ListenAddress ${address}`,
       `HostKey ${folder}/host`,
       `AuthorizedKeysFile ${folder}/user.pub`,
       "PermitRootLogin yes",
@@ -187,5 +187,35 @@ Deno.test({
     const sums = await all.lab.run("client", "sha256sum", from, to);
     const [one, other] = sums.trim().split("\n").map((line) => line.split(" ")[0]);
     assertEquals([one?.length, one === other, (await Deno.stat(to)).size], [64, true, size]);
+  },
+});
+
+Deno.test({
+  name: "tunnel ssh brings its own other end, and its shell goes on after an outage and a change of address",
+  ...requires({ root: true, netns: true, tools: [...TOOLS, "ssh", "sshd", "ssh-keygen"] }),
+  async fn() {
+    await using all = await tunnelLab();
+    await sshServer(all, ADDRESS.server.v4);
+    const { folder } = all;
+    const known = (await Deno.readTextFile(`${folder}/known_hosts`)).replace("shell.test", "[10.9.2.2]:2200");
+    await Deno.writeTextFile(`${folder}/known_hosts`, known);
+    const options = [
+      ...["Port=2200", `IdentityFile=${folder}/user`, `UserKnownHostsFile=${folder}/known_hosts`],
+      ...["StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IPQoS=none"],
+    ].flatMap((one) => ["--ssh-option", one]);
+    const loop = 'echo ready; n=0; while read line; do n=$((n+1)); echo "$n $line in $$"; done';
+    const [program = "", ...entry] = all.command;
+    const args = ["ssh", ...options, "--to", "10.9.2.2:2200", "--remote", all.program.join(" ")];
+    const shell = all.start("client", program, ...entry, ...args, "root@10.9.2.2", loop);
+    await shell.has("ready");
+    await shell.say("one\n");
+    await shell.has(/1 one in \d+\n/);
+    await all.down();
+    await shell.say("two\n");
+    await wait(OUTAGE);
+    await all.up();
+    await shell.has(/2 two in \d+\n/);
+    const shells = new Set([...shell.text.matchAll(/ in (\d+)\n/g)].map(([, pid]) => pid));
+    assertEquals([shells.size, await shell.end()], [1, 0]);
   },
 });
