@@ -50,8 +50,9 @@ interface Stream {
   /** The first number that was not handed over or given up; for ordered streams. */
   handed: number;
   floor: number;
-  /** Bit i of a number: it came by broker i. */
-  readonly paths: Map<number, number>;
+  /** A ring of the last numbers, up to the one before `pathsNext`. Bit i: it came by broker i. */
+  readonly paths: Uint8Array<ArrayBuffer>;
+  pathsNext: number;
   /** The limit that was told last. */
   limit: number;
 }
@@ -168,32 +169,26 @@ export class Receiving {
     return out;
   }
 
-  /** Whether a sender who may have stopped for want of credit should hear of more. */
-  get creditGrew(): boolean {
-    for (const stream of this.#streams.values()) {
-      if (stream.done.next + CREDIT >= stream.limit + CREDIT / 2) return true;
-    }
-    return false;
-  }
-
   #ackOf(stream: Stream): StreamAck {
-    const { session, seen, told } = stream;
-    const pathsFrom = Math.min(...stream.paths.keys());
-    const span = stream.paths.size === 0
-      ? 0
-      : Math.min(PATHS_TOLD, Math.max(...stream.paths.keys()) - pathsFrom + 1);
-    const paths = Uint8Array.from({ length: span }, (_, i) => stream.paths.get(pathsFrom + i) ?? 0);
+    const { session, seen } = stream;
+    const { paths, pathsNext } = stream;
+    let pathsFrom = Math.max(0, pathsNext - PATHS_TOLD);
+    while (pathsFrom < pathsNext && paths[pathsFrom % PATHS_TOLD] === 0) pathsFrom++;
+    const told = Uint8Array.from(
+      { length: pathsNext - pathsFrom },
+      (_, i) => paths[(pathsFrom + i) % PATHS_TOLD] ?? 0,
+    );
     stream.limit = stream.done.next + CREDIT;
     return {
       session,
       stream: stream.stream,
       next: seen.next,
       selective: seen.selective(),
-      done: told.next,
-      doneSelective: told.selective,
+      done: stream.told.next,
+      doneSelective: stream.told.selective,
       limit: stream.limit,
-      pathsFrom: span === 0 ? 0 : pathsFrom,
-      paths,
+      pathsFrom,
+      paths: told,
     };
   }
 
@@ -222,7 +217,8 @@ export class Receiving {
       fragments: new Map(),
       handed: next,
       floor: next,
-      paths: new Map(),
+      paths: new Uint8Array(PATHS_TOLD),
+      pathsNext: next,
       limit: next + CREDIT,
     };
     this.#streams.set(key, stream);
@@ -231,10 +227,13 @@ export class Receiving {
 
   #saw(stream: Stream, seq: number, path: number): void {
     const { paths } = stream;
-    paths.set(seq, (paths.get(seq) ?? 0) | 1 << path);
     // What is repeated from long ago is not worth forgetting the others for.
-    const highest = Math.max(...paths.keys());
-    for (const old of paths.keys()) if (old <= highest - PATHS_TOLD) paths.delete(old);
+    if (seq < stream.pathsNext - PATHS_TOLD) return;
+    for (let next = Math.max(stream.pathsNext, seq - PATHS_TOLD); next <= seq; next++) {
+      paths[next % PATHS_TOLD] = 0;
+    }
+    stream.pathsNext = Math.max(stream.pathsNext, seq + 1);
+    paths[seq % PATHS_TOLD] = (paths[seq % PATHS_TOLD] ?? 0) | 1 << path;
   }
 
   #skip(stream: Stream, floor: number): void {
