@@ -27,6 +27,8 @@ const GROUPS = [
   "pipes-ws",
   "relay",
   "sessions",
+  "session-wake",
+  "session-peers",
   "signal",
 ] as const;
 
@@ -41,6 +43,12 @@ async function measure(group: string): Promise<Figure[]> {
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
   if (group === "pipes-ws") return await (await import("./pipes_ws.ts")).pipesWs(quick ? 10 : 60);
   if (group === "sessions") return await (await import("./sessions.ts")).sessions(quick ? 10 : 60);
+  if (group === "session-wake") {
+    return await (await import("./session_wake.ts")).sessionWake(quick ? 10 : 100, quick ? 1 : 5, 30_000);
+  }
+  if (group === "session-peers") {
+    return await (await import("./session_peers.ts")).sessionPeers(quick ? 5 : 20);
+  }
   if (group === "pipes") {
     return await (await import("./pipes.ts")).pipes(quick ? 10 : 60, 9000);
   }
