@@ -7,6 +7,8 @@
 import type { BackendName } from "../watch/events.ts";
 import { FAMILY_OPTION, JSON_OPTION } from "./common_options.ts";
 import { pipeCommand } from "./pipe_command.ts";
+import { pushCommand, receiveCommand } from "./push_commands.ts";
+import { signalCommand } from "./signal_command.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
 import { tunnelCommand } from "./tunnel_command.ts";
 
@@ -23,7 +25,7 @@ export const BACKENDS: readonly (BackendName | "auto")[] = [
 ];
 
 /** The modules that `doctor` and `permissions` know. */
-export const MODULES: readonly string[] = ["watch", "recover", "pipes"];
+export const MODULES: readonly string[] = ["watch", "recover", "pipes", "pipes/push"];
 
 /** The shells that completion is written for. */
 export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];
@@ -192,6 +194,9 @@ export const commandTable: readonly CommandSpec[] = [
   },
   pipeCommand,
   tunnelCommand,
+  signalCommand,
+  pushCommand,
+  receiveCommand,
   {
     name: "explain",
     summary: "Tell what an error means, and what to do about it",

@@ -46,6 +46,13 @@ export async function loadModule(name: string): Promise<ModuleReport> {
       const { permissions } = await import("../pipes/permissions.ts");
       return { permissions, probe: () => Promise.resolve(granted(permissions)) };
     }
+    case "pipes/push": {
+      const [{ permissions }, { probePush }] = await Promise.all([
+        import("../pipes/push/permissions.ts"),
+        import("../pipes/push/probe_push.ts"),
+      ]);
+      return { permissions, probe: probePush };
+    }
     default:
       throw new RangeError(`Cannot load the module "${name}": unknown`);
   }

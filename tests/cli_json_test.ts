@@ -26,6 +26,10 @@ const TYPES: Record<
   | "addresslost"
   | "pipe"
   | "relay"
+  | "routed"
+  | "unrouted"
+  | "started"
+  | "ended"
   | "error",
   true
 > = {
@@ -61,6 +65,10 @@ const TYPES: Record<
   addresslost: true,
   pipe: true,
   relay: true,
+  routed: true,
+  unrouted: true,
+  started: true,
+  ended: true,
   error: true,
 };
 
@@ -201,6 +209,38 @@ Deno.test("pipe --json tells where it listens, what it receives, and what was co
   const event: PipeAddressLostEvent = { type: "addresslost", at: 0, address: "192.0.2.1" };
   assertEquals(check(jsonLine(event)), ["addresslost"]);
 });
+
+Deno.test(
+  { name: "push and receive --json tell what goes where", ignore: Deno.build.os !== "linux" },
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "holdfast-push-" });
+    const stop = new AbortController();
+    const run = (...args: readonly string[]): { out: TextSink; code: Promise<number> } => {
+      const [stdin, stdout, stderr] = [new TextSource(""), new TextSink(), new TextSink()];
+      const { signal } = stop;
+      return { out: stdout, code: main([...args, "--json"], { stdin, stdout, stderr, signal }) };
+    };
+    const worker = run("receive", `${folder}/a`, "--exec", "cat");
+    await worker.out.has("listening");
+    const route = ["--route", `host:a.example=${folder}/a`, "--route", `host:b.example=${folder}/b`];
+    const front = run("push", "--listen", "127.0.0.1:0", ...route);
+    await front.out.has("listening");
+    const { port } = new URL(JSON.parse(front.out.text).urls[0].replace("tcp:", "http:"));
+    for (const name of ["a", "b"]) {
+      const client = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+      const request = `GET / HTTP/1.1\r\nHost: ${name}.example\r\n\r\n`;
+      await client.write(new TextEncoder().encode(request));
+      await client.closeWrite();
+      assertEquals(await new Response(client.readable).text(), name === "a" ? request : "");
+    }
+    await Promise.all([worker.out.has('"ended"'), front.out.has('"unrouted"')]);
+    stop.abort();
+    assertEquals(await Promise.all([worker.code, front.code]), [130, 130]);
+    assertEquals(check(worker.out.text), ["listening", "started", "ended"]);
+    assertEquals(check(front.out.text), ["listening", "routed", "unrouted"]);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
 
 Deno.test("a failure is a line for programs as well, also where the command line is wrong", async () => {
   const { code, stdout, stderr } = await runMain(["watch", "--json", "--quiet", "3"]);

@@ -40,6 +40,16 @@ export function withoutWay(way: DetachWay): Disposable {
   return { [Symbol.dispose]: () => void switchedOff.delete(way) };
 }
 
+/** The ways that work here, best first. */
+export async function waysThatWork(): Promise<DetachWay[]> {
+  const found: DetachWay[] = [];
+  for (const way of WAYS) {
+    if (switchedOff.has(way) || (way === "http-abort" && !mayUse("http-abort"))) continue;
+    if (await works(way)) found.push(way);
+  }
+  return found;
+}
+
 /** How a socket is to be let go. */
 export interface DetachPlan {
   /** The way; `null` for what an ordinary close is good for. */

@@ -22,7 +22,7 @@ import { PushError } from "./push_error.ts";
 
 /** What {@linkcode routePushes} takes. */
 export interface RoutePushesOptions {
-  /** Who gets which connections. */
+  /** Who gets which connections. Without any, nothing is looked at, and all go to the fallback at once. */
   readonly routes: PushRoutes;
   /**
    * Who gets those that no route leads anywhere.
@@ -76,6 +76,8 @@ export interface RoutePushesOptions {
 export interface PushRoutedEvent extends SeenRoute, Pushed {
   /** The tag. */
   readonly type: "routed";
+  /** The client. */
+  readonly remote: Deno.Addr;
 }
 
 /** A connection was closed, as nobody was to get it, or nobody took it. */
@@ -175,6 +177,7 @@ class Router implements PushRouter {
   readonly ready: Promise<void>;
   readonly #options: RoutePushesOptions;
   readonly #routes: PushRoutes;
+  readonly #looks: boolean;
   readonly #channels = new Map<string, Promise<PushChannel>>();
   readonly #events: Broadcast<PushRouterEvent>;
   /** Those that have not said where they want to go, the oldest first. */
@@ -207,6 +210,7 @@ class Router implements PushRouter {
     const tables = [routes.sni, routes.host, routes.alpn, routes.proxy].flatMap((table) =>
       Object.values(table ?? {})
     );
+    this.#looks = tables.length > 0;
     for (const target of fallback === undefined ? tables : [...tables, fallback]) void this.#channel(target);
     this.ready = Promise.all(this.#channels.values()).then(() => {});
     this.#events = new Broadcast<PushRouterEvent>({ resync: () => ({ type: "resync" }), logger, clock });
@@ -269,7 +273,7 @@ class Router implements PushRouter {
       const metadata = seen.proxy === null ? null : { proxy: seen.proxy.length };
       const pushed = await (await this.#channel(target)).push(conn, { metadata, signal });
       this.#counts.routed++;
-      this.#events.publish({ type: "routed", ...seen, ...pushed });
+      this.#events.publish({ type: "routed", remote, ...seen, ...pushed });
     } catch (error) {
       // The loop closes what is left of it.
       this.#counts.unrouted++;
@@ -279,6 +283,7 @@ class Router implements PushRouter {
 
   async #look(conn: Deno.TcpConn | Deno.UnixConn, signal: AbortSignal): Promise<SeenRoute> {
     const { maxBytes = MAX_PEEK, maxWaiting = 1024, timeout, clock } = this.#options;
+    if (!this.#looks) return { route: "unknown", proxy: null, target: null };
     const [oldest] = this.#waiting;
     if (this.#waiting.size >= maxWaiting) oldest?.abort(crowded());
     const own = new AbortController();

@@ -181,6 +181,27 @@ Deno.test(
   },
 );
 
+Deno.test({ ignore, name: "without routes nobody is asked where he wants to go" }, async () => {
+  const directory = await Deno.makeTempDir({ prefix: "holdfast-push-" });
+  await using worker = await receive(`${directory}/all`);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using router = await routePushes(listener, { routes: {}, fallback: worker.path });
+  const client = await Deno.connect({ port: listener.addr.port });
+  const routed = new Promise<Deno.Addr>((resolve) =>
+    void router.on("routed", ({ remote }) => resolve(remote))
+  );
+  for await (const received of worker) {
+    // The server speaks first.
+    if (received.kind !== "stream") continue;
+    await received.pipe.send("220 welcome");
+    await received.pipe.close();
+    break;
+  }
+  assertEquals(await new Response(client.readable).text(), "220 welcome");
+  assertEquals((await routed as Deno.NetAddr).hostname, "127.0.0.1");
+  await Deno.remove(directory, { recursive: true });
+});
+
 Deno.test({ ignore, name: "a router that cannot be is not started" }, async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   for (const wrong of [{ maxBytes: 0 }, { maxBytes: 20_000 }, { maxWaiting: 0.5 }, { timeout: NaN }]) {
