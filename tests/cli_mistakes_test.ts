@@ -189,7 +189,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     argv: ["permissions"],
     message: 'Cannot run "holdfast permissions": the argument MODULE is missing',
-    hint: "It can be one of: watch, recover, pipes",
+    hint: "It can be one of: watch, recover, pipes, pipes/push",
     code: 2,
   },
   {
