@@ -141,6 +141,19 @@ Deno.test("S19: who floods with beginnings costs a bounded amount of work, and o
   scene.connect();
 });
 
+Deno.test("S19: who floods without knowing the id keeps nobody from beginning", () => {
+  const scene = new Scene();
+  const [init] = scene.anna.start(BOB.id);
+  assert(init !== undefined);
+  for (let n = 0; n < 300; n++) {
+    // All but the proof is real: a broker has seen it.
+    const { bytes } = init;
+    const forged = bytes.with(10 + n % 16, (bytes[10 + n % 16] ?? 0) ^ (1 + n % 255));
+    assertEquals(scene.bob.receive(init.topic, forged), { type: "dropped", reason: "forged" });
+  }
+  scene.connect();
+});
+
 Deno.test("S20: packets that were changed, cut, made up or sent astray open nothing, and push no real one out", () => {
   const scene = new Scene();
   scene.connect();

@@ -62,7 +62,13 @@ Deno.test("the outside of packets is one of a few, and padding gives what was pa
     ({ bytes, padded }) => {
       const read = readPacket(bytes);
       const content = unpad(padded);
-      if (content) assertEquals(padded.subarray(2, 2 + content.length), content);
+      // One content has one padding: nothing can hide in it.
+      if (content) {
+        assertEquals(
+          concat(padded.subarray(0, 2), content, new Uint8Array(214)).subarray(0, padded.length),
+          padded,
+        );
+      }
       try {
         const size = sizeClassFor(bytes.length, 512);
         assert(size >= 512 && size - OVERHEAD >= bytes.length);
