@@ -88,7 +88,10 @@ Deno.test("a request for something else is answered, and never becomes a session
   assertEquals([response.status, response.headers.get("sec-websocket-protocol")], [426, "holdfast.1"]);
   await response.body?.cancel();
   const other = new WebSocket(`ws://${at}`, "chat");
+  let opened = false;
+  other.onopen = () => opened = true;
   await new Promise((resolve) => other.onclose = resolve);
+  assertEquals(opened, false);
   assertEquals([mounted.begun.length, mounted.sessions.status().handshakes], [0, 0]);
 });
 

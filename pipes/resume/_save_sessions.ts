@@ -60,11 +60,7 @@ export async function saveSessions(
     session?.link.freeze();
     session?.release();
   }
-  // What was handed out a moment ago is looked at, and answered, before it is asked what became of it.
-  await turn();
-  await Promise.allSettled(
-    sessions.map(({ pipe }) => pipe?.state.type === "open" ? pipe.flush() : undefined),
-  );
+  // What was handed out a moment ago is answered, and what was answered is written, before that is asked for.
   await turn();
   await Promise.all(sessions.map(({ entry, pipe, isOut }) => {
     const { session, facts, epoch } = entry;
