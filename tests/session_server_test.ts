@@ -462,6 +462,28 @@ Deno.test("draining begins nothing new, lets sessions come back, and waits for t
   assert(session.session.resumes === 1);
 });
 
+Deno.test("draining hands out the sessions that wait to somebody who takes them, and ends those of nobody", async () => {
+  for (const isRead of [true, false]) {
+    await using server = await serveSessions(LOOPBACK);
+    await using first = await opened(server.url);
+    const reader = server[Symbol.asyncIterator]();
+    const { value: one } = isRead ? await reader.next() : { value: undefined };
+    await using second = await opened(server.url);
+    await until("both", () => server.connections === 2);
+    const drained = server.drain();
+    if (isRead) {
+      const { value: two } = await reader.next();
+      assert(one && two);
+      assertEquals([one.session.id, two.session.id], [first.session.id, second.session.id]);
+      assertEquals((await reader.next()).done, true);
+      await Promise.all([first, second, one, two].map((pipe) => pipe.close()));
+    } else {
+      for (const client of [first, second]) await assertRejects(() => client.recv(), SessionLost);
+    }
+    assertEquals(await drained, 0);
+  }
+});
+
 Deno.test("draining gives up what is still there when its time is over", async () => {
   await using server = await serveSessions(LOOPBACK);
   await using client = await opened(server.url);

@@ -31,16 +31,15 @@ export class Handout<T> {
     this.#wake();
   }
 
-  /** Takes one out that nobody has got yet; nothing happens where somebody has. */
-  remove(item: T): void {
-    const at = this.#items.indexOf(item);
-    if (at >= 0) this.#items.splice(at, 1);
+  /** Nobody comes any more; those that wait are handed out all the same. */
+  end(error?: Error): void {
+    this.#ended ??= error ? { error } : {};
+    this.#wake();
   }
 
   /** Nobody comes any more; gives those that nobody has got. */
-  end(error?: Error): readonly T[] {
-    this.#ended ??= error ? { error } : {};
-    this.#wake();
+  clear(): readonly T[] {
+    this.end();
     return this.#items.splice(0);
   }
 

@@ -194,8 +194,9 @@ export class SessionListener implements SessionServer {
     const { timeout = Infinity, signal, addresses } = options;
     this.#draining = true;
     if (addresses) this.#sessions.announce(addresses);
-    if (!this.#pipes.reading) { for (const pipe of this.#pipes.end()) pipe.abort("the server is closed"); }
-    else this.#pipes.end();
+    this.#pipes.end();
+    // Nobody is left who would take them.
+    if (!this.#pipes.reading) this.#abortWaiting();
     let cut: number | undefined;
     const over = (): void => {
       cut ??= this.connections;
@@ -217,7 +218,7 @@ export class SessionListener implements SessionServer {
     checkSaving(this.#setup.options.framing, options);
     if (this.#closing) throw new TypeError("Cannot take a snapshot: the server is closed");
     // Those that nobody has got go as well.
-    const waiting = new Set(this.#pipes.end());
+    const waiting = new Set(this.#pipes.clear());
     const saving = this.#sessions.save(store, options, waiting);
     const [saved] = await Promise.allSettled([saving, this.close()]);
     if (saved.status === "rejected") throw saved.reason;
@@ -231,7 +232,7 @@ export class SessionListener implements SessionServer {
 
   close(): Promise<void> {
     return this.#closing ??= (async () => {
-      for (const pipe of this.#pipes.end()) pipe.abort("the server is closed");
+      this.#abortWaiting();
       for (const link of this.#upgrading) link.abort();
       await this.#loop.close().catch(() => {}); // told by closed
       await this.#bindings?.close();
@@ -315,6 +316,10 @@ export class SessionListener implements SessionServer {
     });
     this.#ordinary.add(pipe);
     return pipe;
+  }
+
+  #abortWaiting(): void {
+    for (const pipe of this.#pipes.clear()) pipe.abort("the server is closed");
   }
 
   #wake(): void {
