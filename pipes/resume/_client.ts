@@ -11,8 +11,9 @@ import { type PathOwner, watchPath } from "../_path_watch.ts";
 import { closedError } from "../_pipe_errors.ts";
 import type { PipeNetworkEvent } from "../pipe.ts";
 import { PipeError } from "../pipe_error.ts";
-import { dialCarrier, type DialledCarrier, type Endpoint, secrecyOf } from "./_carrier_dial.ts";
-import { type ClientSetup, endpointNamed } from "./_client_setup.ts";
+import { dialCarrier, secrecyOf } from "./_carrier_dial.ts";
+import { ClientDials, type Dialled, isRefusal } from "./_client_dials.ts";
+import type { ClientSetup } from "./_client_setup.ts";
 import { SessionCore } from "./_core.ts";
 import { REJECT } from "./_handshake_frames.ts";
 import { SessionHandshakeError } from "./handshake_error.ts";
@@ -24,9 +25,6 @@ import type { SessionPipe } from "./session.ts";
 
 /** The longest wait between two attempts, in milliseconds. */
 const LONGEST = 15_000;
-
-/** An attempt that is older than this is begun anew when the network changes: its packets went nowhere. In milliseconds. */
-const STALE = 200;
 
 /** So many carriers in a row may be lost soon and without any progress before the next one has to wait. */
 const FRUITLESS = 3;
@@ -46,38 +44,17 @@ const MOVES: readonly PipeNetworkEvent["type"][] = [
 /** What may help a session that has no carrier. */
 const HOPES: readonly string[] = [...MOVES, "addressadd"];
 
-/** A dial that is under way. */
-interface Dialling {
-  /** Begins it anew. */
-  readonly restart: AbortController;
-  /** When it began, on the monotonic clock. */
-  readonly since: number;
-}
-
-interface Dialled {
-  readonly carrier: DialledCarrier;
-  readonly endpoint: Endpoint;
-  /** What was acknowledged when the server was asked what it has received. */
-  readonly least: number;
-}
-
 /** A session at the client. */
 export class ClientSession implements SessionOwner, PathOwner {
   /** What the application gets. */
   readonly pipe: SessionPipe & BasePipe;
   readonly #setup: ClientSetup;
   readonly #clock: Clock;
-  readonly #keys: { readonly id: Uint8Array; readonly clientKey: Uint8Array; readonly serverKey: Uint8Array };
   readonly #session: Session;
   readonly #member: Disposable = joinHub();
   readonly #over = new AbortController();
-  #epoch = 1;
-  /** The endpoint that worked last, or that the server has sent us to. */
-  #best: Endpoint;
-  /** Those that the server has told of. */
-  #told: readonly Endpoint[] = [];
+  readonly #dials: ClientDials;
   #policy: RetryPolicy | undefined;
-  #dialling: Dialling | undefined;
   /** Settled when a suspended session goes on, or is over. */
   #resuming: Promise<void> | undefined;
   #moving: Promise<void> | undefined;
@@ -118,15 +95,15 @@ export class ClientSession implements SessionOwner, PathOwner {
     if (!session) throw new TypeError("Cannot begin with a session that exists");
     this.#setup = setup;
     this.#clock = clock;
-    this.#keys = session;
-    this.#best = endpoint;
     const { window, keepalive, expiry } = session.terms;
     const now = (): number => clock.monotonic();
     this.#stoodAt = now();
+    const core = new SessionCore({ role: "client", window, keepalive, now });
+    this.#dials = new ClientDials({ setup, keys: session, core, best: endpoint, clock });
     this.#session = new Session({
       role: "client",
       id: session.id,
-      core: new SessionCore({ role: "client", window, keepalive, now }),
+      core,
       expiry,
       secrecy: secrecyOf(link, seal !== undefined),
       clock,
@@ -168,16 +145,8 @@ export class ClientSession implements SessionOwner, PathOwner {
   }
 
   addresses(_session: Session, urls: readonly string[]): void {
-    const places = urls.map((url) => endpointNamed(this.#setup, url)).filter((one) => one !== undefined);
-    const known = (one: Endpoint, all: readonly Endpoint[]): boolean =>
-      all.some((other) => isSame(one, other));
-    const isNews = places.some((one) => !known(one, this.#told)) || places.length !== this.#told.length;
-    this.#told = places;
-    const [first] = places;
-    if (!isNews || !first || known(this.#best, places)) return;
     // The server that we are with is not among those that it names: it is going to leave.
-    this.#best = first;
-    this.#hope();
+    if (this.#dials.tell(urls)) this.#hope();
   }
 
   ended(session: Session): void {
@@ -260,18 +229,10 @@ export class ClientSession implements SessionOwner, PathOwner {
   #hope(): void {
     this.#soon ??= this.#clock.after(Math.random() * wakeSpread(), () => {
       this.#soon = undefined;
-      if (this.#restart()) return;
+      if (this.#dials.restart()) return;
       if (this.#session.state === "open") this.#move();
       else this.#policy?.wake();
     });
-  }
-
-  /** Begins a dial anew whose packets may have gone nowhere; tells whether there was one. */
-  #restart(): boolean {
-    const dialling = this.#dialling;
-    if (!dialling) return false;
-    if (this.#clock.monotonic() - dialling.since > STALE) dialling.restart.abort();
-    return true;
   }
 
   #resume(session: Session, lost: PipeError): void {
@@ -333,8 +294,7 @@ export class ClientSession implements SessionOwner, PathOwner {
         throw error;
       }
       const { rejection } = error;
-      const moved = rejection === REJECT.moved ? endpointNamed(this.#setup, error.text) : undefined;
-      if (moved) this.#best = moved;
+      if (rejection === REJECT.moved) this.#dials.moved(error.text);
       if (!isRefusal(error)) throw error;
       // The server may have forgotten a session that is complete.
       if (session.core.complete) return session.release();
@@ -347,60 +307,14 @@ export class ClientSession implements SessionOwner, PathOwner {
   /** Opens a carrier, and resolves when it stands. */
   async #carry(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#over.signal]);
-    const dialled = await inTurn(() => this.#dial(either), either);
+    const dialled = await inTurn(() => this.#dials.dial(either), either);
     if (either.aborted) dialled.carrier.link.abort();
     either.throwIfAborted();
     await this.#attach(dialled);
   }
 
-  /** Dials until there is an answer, anew whenever the network changes. */
-  async #dial(signal: AbortSignal): Promise<Dialled> {
-    for (;;) {
-      const restart = new AbortController();
-      this.#dialling = { restart, since: this.#clock.monotonic() };
-      try {
-        const either = AbortSignal.any([signal, restart.signal]);
-        return await this.#race(either);
-      } catch (error) {
-        if (!restart.signal.aborted || signal.aborted) throw error;
-      } finally {
-        this.#dialling = undefined;
-      }
-    }
-  }
-
-  async #race(signal: AbortSignal): Promise<Dialled> {
-    const { core } = this.#session;
-    const { options, plain, handshake, endpoints } = this.#setup;
-    const others = [...endpoints, ...this.#told].filter((one) => !isSame(one, this.#best));
-    const { value, place } = await raceEndpoints([this.#best, ...others], {
-      dial: async (endpoint, signal) => {
-        let least: number | undefined;
-        const received = (): number => {
-          // What RESUME says; the answer is asked for by it.
-          least ??= core.acknowledged;
-          return core.received;
-        };
-        const session = { ...this.#keys, epoch: ++this.#epoch, received };
-        const about = { ...handshake, session };
-        const carrier = await dialCarrier(endpoint, {
-          handshake: about,
-          plain,
-          clock: options.clock,
-          signal,
-        });
-        return { carrier, least: least ?? 0 };
-      },
-      discard: ({ carrier }) => carrier.link.abort(),
-      final: (error) => error instanceof SessionHandshakeError && isRefusal(error),
-      signal,
-      clock: this.#clock,
-    });
-    return { ...value, endpoint: place };
-  }
-
   #attach({ carrier, endpoint, least }: Dialled): Promise<void> {
-    this.#best = endpoint;
+    this.#dials.best = endpoint;
     return this.#session.attach({ ...carrier, least, rest: new Uint8Array(0) });
   }
 
@@ -408,14 +322,4 @@ export class ClientSession implements SessionOwner, PathOwner {
     this.#soon?.cancel();
     this.#over.abort(this.#session.error ?? closedError());
   }
-}
-
-/** Whether the session is lost by that. */
-function isRefusal({ reason, rejection }: SessionHandshakeError): boolean {
-  const codes: readonly (number | null)[] = [REJECT.refused, REJECT.expired, REJECT.resources];
-  return reason === "rejected" && codes.includes(rejection);
-}
-
-function isSame({ url }: Endpoint, other: Endpoint): boolean {
-  return url === other.url;
 }
