@@ -64,10 +64,9 @@ Deno.test("the outside of packets is one of a few, and padding gives what was pa
       const content = unpad(padded);
       // One content has one padding: nothing can hide in it.
       if (content) {
-        assertEquals(
-          concat(padded.subarray(0, 2), content, new Uint8Array(214)).subarray(0, padded.length),
-          padded,
-        );
+        const whole = new Uint8Array(padded.length);
+        whole.set(concat(padded.subarray(0, 2), content));
+        assertEquals(whole, padded);
       }
       try {
         const size = sizeClassFor(bytes.length, 512);
