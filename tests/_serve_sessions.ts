@@ -1,10 +1,15 @@
 /** Clients and servers of sessions over real sockets, and clients that misbehave. */
 
+import { assertEquals } from "@std/assert";
+import { connect } from "../pipes/connect.ts";
 import { ClientHandshake } from "../pipes/resume/_client_handshake.ts";
 import type { NewSession } from "../pipes/resume/_handshake.ts";
 import type { SessionServer } from "../pipes/resume/session_server.ts";
 import type { SessionPipe } from "../pipes/resume/session.ts";
 import { TERMS } from "./_handshakes.ts";
+
+/** Where a server for tests listens. */
+export const LOOPBACK: string = "resume+tcp://127.0.0.1:0";
 
 /** The next session of a server. */
 export async function nextSession(server: AsyncIterable<SessionPipe>): Promise<SessionPipe> {
@@ -163,4 +168,47 @@ function closed(conn: Deno.Conn): void {
   try {
     conn.close();
   } catch { /* It was closed by the test. */ }
+}
+
+/** Bytes as text. */
+export function text(bytes: Uint8Array | null): string {
+  return new TextDecoder().decode(bytes ?? undefined);
+}
+
+/** Opens a session, without patience. */
+export async function opened(url: string, options: Parameters<typeof connect>[1] = {}): Promise<SessionPipe> {
+  return await connect(url, { retry: false, ...options }) as unknown as SessionPipe;
+}
+
+/** Both ends say something, and close. */
+export async function talk(client: SessionPipe, server: SessionPipe): Promise<void> {
+  await client.send("hello");
+  assertEquals(text(await server.recv()), "hello");
+  await server.send("welcome");
+  assertEquals(text(await client.recv()), "welcome");
+  assertEquals(client.session.id, server.session.id);
+  await Promise.all([client.close(), server.close()]);
+}
+
+/** Sends the pattern there and back while the connections are cut. */
+export async function roundTrip(
+  client: SessionPipe,
+  server: SessionPipe,
+  length: number,
+  disturb: (done: number) => void,
+): Promise<void> {
+  const send = async (pipe: SessionPipe): Promise<void> => {
+    for (let at = 0; at < length; at += 65_536) await pipe.send(pattern(Math.min(65_536, length - at), at));
+    await pipe.closeWrite();
+  };
+  const receive = async (pipe: SessionPipe, each: (done: number) => void): Promise<void> => {
+    let done = 0;
+    for await (const bytes of pipe.messages) {
+      assertEquals(firstDifference(bytes, done), -1);
+      done += bytes.length;
+      each(done);
+    }
+    assertEquals(done, length);
+  };
+  await Promise.all([send(client), send(server), receive(server, disturb), receive(client, () => {})]);
 }

@@ -69,14 +69,14 @@ export interface SessionServerOptions {
   /**
    * How many sessions there may be, those without a connection among them. Others are told to come again.
    *
-   * @default {10_000}
+   * @default {`maxConnections`, or 10,000 where there is none}
    */
   readonly maxSessions?: number;
   /**
    * How many of them one client may have: one key where clients show one, else one address, a /64 in IPv6. A proxy in front has
    * one address.
    *
-   * @default {Infinity}
+   * @default {`maxPerAddress`, or Infinity where there is none}
    */
   readonly maxPerPeer?: number;
   /**
