@@ -67,7 +67,7 @@ export const tunnelCommand: CommandSpec = {
       name: "server-key",
       type: "string",
       value: "FILE",
-      summary: "connect: the server's public key, for a pair",
+      summary: "connect: the public key of the server, for a pair",
     },
     {
       name: "authorized",
@@ -180,13 +180,12 @@ export const tunnelCommand: CommandSpec = {
       does: "The client's end; then: ssh -p 2222 127.0.0.1",
     },
     {
-      run:
-        "ssh -o ProxyCommand='holdfast tunnel connect --stdio --server host:7000 --key-file tunnel.key' host",
-      does: "The same with host names and known_hosts as they are",
+      run: "holdfast tunnel connect --stdio --server host:7000 --key-file tunnel.key",
+      does: "For ssh -o ProxyCommand='...' host, with known_hosts as it is",
     },
     {
       run: "holdfast tunnel ssh user@host",
-      does: "A shell that stays, with no port opened and no key copied; holdfast must be installed there",
+      does: "A shell that stays; opens no port, and needs holdfast there",
     },
   ],
   permissions:

@@ -215,8 +215,8 @@ export function spawn(
 }
 
 function start(command: string, args: readonly string[], how: SpawnOptions): Deno.ChildProcess {
-  const { stdin = "null", env = { LC_ALL: "C" }, terminal = false } = how;
-  const streams = terminal
+  const { stdin = "null", env = { LC_ALL: "C" } } = how;
+  const streams = how.terminal
     ? { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const
     : { stdin, stdout: "piped", stderr: "piped" } as const;
   const spawnWith = (env: Record<string, string>): Deno.ChildProcess =>

@@ -219,12 +219,16 @@ class Relay {
   }
 
   #note(pipe: Pipe, error: unknown): void {
-    this.failure ??= { pipe: pipe === this.#a ? "a" : "b", error };
+    this.failure ??= failureOf(pipe, this.#a, error);
   }
 
   #fail(pipe: Pipe, error: unknown): void {
+    this.#failed?.(this.failure ?? failureOf(pipe, this.#a, error));
     this.#note(pipe, error);
-    if (this.failure) this.#failed?.(this.failure);
     this.abort(error);
   }
+}
+
+function failureOf(pipe: Pipe, a: Pipe, error: unknown): RelayFailure {
+  return { pipe: pipe === a ? "a" : "b", error };
 }
