@@ -78,6 +78,7 @@ export class Conversation {
   readonly #copies = new Map<string, readonly DataFrame[]>();
   #handshake: { attempts: number; nextAt: number } | undefined;
   #channel: string | undefined;
+  #establishedAt = -Infinity;
   #ackAt = Infinity;
   #timer: Timer | undefined;
   #timerAt = Infinity;
@@ -106,7 +107,7 @@ export class Conversation {
 
   /** When something genuine came from the peer last, by the monotonic clock; `-Infinity` before the first. */
   get heardAt(): number {
-    return Math.max(-Infinity, ...this.#heard.values());
+    return Math.max(this.#establishedAt, ...this.#heard.values());
   }
 
   /** Whether it could be forgotten: nothing is on its way in either direction. */
@@ -162,14 +163,15 @@ export class Conversation {
   established(channel: string): void {
     this.#channel = channel;
     this.#handshake = undefined;
-    this.sending.restart(this.#context.clock.monotonic());
+    this.#establishedAt = this.#context.clock.monotonic();
+    this.sending.restart(this.#establishedAt, true);
     this.pump();
   }
 
   /** The peer, or a way to it, is (again) there: what waits goes at once. */
   wake(): void {
     const now = this.#context.clock.monotonic();
-    this.sending.restart(now);
+    this.sending.restart(now, false);
     if (this.#handshake) this.#handshake = { attempts: 0, nextAt: now };
     this.pump();
   }
@@ -215,7 +217,8 @@ export class Conversation {
   #wantsChannel(): boolean {
     const { channels } = this.#context;
     if (!this.sending.pending) return false;
-    return this.#handshake !== undefined || !channels.established(this.peer) || this.sending.unanswered ||
+    return this.#handshake !== undefined || !channels.established(this.peer) ||
+      this.sending.isUnanswered(this.heardAt) ||
       channels.isAged(this.peer);
   }
 

@@ -21,6 +21,9 @@ const JUST_SENT = 100;
 /** How often a peer that does not answer is asked whether it has what is missing, before its next sign of life. */
 const MAX_PROBES = 12;
 
+/** How often something is sent without any answer before the channel is doubted. */
+const PATIENCE = 3;
+
 /** How many later fragments must have arrived for an earlier one to be taken for lost. */
 const REORDERED = 3;
 
@@ -38,7 +41,7 @@ export interface SendingOptions {
 export class Sending {
   readonly #options: SendingOptions;
   readonly roundTrips: RoundTrips = new RoundTrips();
-  readonly #probes = new Map<OutboxStream, { attempts: number; nextAt: number }>();
+  readonly #probes = new Map<OutboxStream, { attempts: number; sentAt: number; nextAt: number }>();
   /** The life of the peer that acknowledged last. */
   #incarnation: string | undefined;
 
@@ -51,12 +54,18 @@ export class Sending {
     return this.#options.outbox.messages > 0 || this.#probes.size > 0;
   }
 
-  /** Whether the peer has not answered for so long that it may have lost the channel. */
-  get unanswered(): boolean {
-    for (const entry of this.#options.outbox.entries()) {
-      for (const fragment of entry.fragments) if (!fragment.received && fragment.attempts >= 3) return true;
+  /**
+   * Whether the peer has not answered for so long that it may have lost the channel.
+   *
+   * @param heardAt When something genuine came from it last.
+   */
+  isUnanswered(heardAt: number): boolean {
+    const unheard = ({ attempts, sentAt }: { attempts: number; sentAt: number }): boolean =>
+      attempts >= PATIENCE && sentAt - heardAt > this.roundTrips.timeout;
+    for (const { fragments } of this.#options.outbox.entries()) {
+      for (const fragment of fragments) if (!fragment.received && unheard(fragment)) return true;
     }
-    for (const probe of this.#probes.values()) if (probe.attempts >= 3) return true;
+    for (const probe of this.#probes.values()) if (unheard(probe)) return true;
     return false;
   }
 
@@ -90,7 +99,8 @@ export class Sending {
         this.#probes.delete(stream);
         continue;
       }
-      const probe = this.#probes.get(stream) ?? { attempts: 0, nextAt: now + this.roundTrips.timeout };
+      const probe = this.#probes.get(stream) ??
+        { attempts: 0, sentAt: now, nextAt: now + this.roundTrips.timeout };
       this.#probes.set(stream, probe);
       if (probe.nextAt > now) continue;
       if (probe.attempts >= MAX_PROBES) {
@@ -99,6 +109,7 @@ export class Sending {
         continue;
       }
       probe.attempts++;
+      probe.sentAt = now;
       probe.nextAt = now + this.roundTrips.retryAfter(probe.attempts + 1, this.#options.random());
       out.push({ type: "probe", session: this.#options.session, stream: stream.id, floor: floorOf(stream) });
     }
@@ -120,11 +131,12 @@ export class Sending {
     }
     for (const hash of by) fragment.tried.add(hash);
     fragment.attempts++;
+    fragment.backoff++;
     fragment.sentAt = now;
     fragment.nextAt = now +
       (hedged && fragment.attempts === 1
         ? this.roundTrips.usual
-        : this.roundTrips.retryAfter(fragment.attempts, this.#options.random()));
+        : this.roundTrips.retryAfter(fragment.backoff, this.#options.random()));
   }
 
   /** Takes an acknowledgement in; tells whether it was about something that is still on its way. */
@@ -136,12 +148,18 @@ export class Sending {
     }
   }
 
-  /** The peer is (again) there: what waits for an answer goes at once. */
-  restart(now: number): void {
+  /**
+   * The peer is (again) there: what waits for an answer goes at once.
+   *
+   * @param now The monotonic time.
+   * @param all Also what was sent just now: the channel by which it went is no more.
+   */
+  restart(now: number, all: boolean): void {
     for (const { fragments } of this.#options.outbox.entries()) {
       for (const fragment of fragments) {
         // Several signs of life come at once, by several brokers.
-        const justSent = fragment.attempts > 0 && now - fragment.sentAt < JUST_SENT;
+        const justSent = !all && fragment.attempts > 0 && now - fragment.sentAt < JUST_SENT;
+        fragment.backoff = 0;
         if (!fragment.received && !justSent) hurry(fragment, now);
       }
     }

@@ -42,6 +42,8 @@ export interface Fragment {
   readonly index: number;
   /** How often it was handed to a broker at least. */
   attempts: number;
+  /** How often since the last sign of life from the peer: the waits grow by it. */
+  backoff: number;
   /** When it was sent last, and when it is sent again if nothing is heard. */
   sentAt: number;
   nextAt: number;
@@ -145,6 +147,7 @@ export class Outbox {
       seq: seq + index,
       index,
       attempts: 0,
+      backoff: 0,
       sentAt: 0,
       nextAt: now,
       received: false,

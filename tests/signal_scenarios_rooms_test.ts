@@ -173,3 +173,23 @@ scenario("a message costs three packets and little for acknowledgements; hedged,
     assert(back / 500 <= acks, `${back / 500} acknowledgements per message`);
   }
 });
+
+scenario("a recipient that reads nothing costs its sender a few packets a minute, and loses nothing", {
+  seeds: 1,
+}, async ({ world }) => {
+  const [anna, bob] = await world.pair();
+  const stream = new Stream(world, anna, bob.id, { ttl: 3_600_000 });
+  stream.send();
+  await world.pass(1_000);
+  for (let i = 0; i < 400; i++) stream.send();
+  await world.pass(5_000);
+  // What it has credit for, and not one more.
+  assertEquals(stream.delivered, 256);
+  const before = world.brokers.published;
+  await world.pass(60_000);
+  const published = world.brokers.published - before;
+  assert(published <= 100, `${published} packets in a minute`);
+  const received = new Received(world, bob);
+  await world.pass(20_000);
+  stream.assertExact(received);
+});
