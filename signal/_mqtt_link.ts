@@ -7,11 +7,11 @@ import type { NetworkView, NetworkViewEvent, NetworkViewState } from "../interna
 import { BackoffCounter } from "../recover/_backoff_counter.ts";
 import { isNear } from "../recover/_near.ts";
 import { orAbort } from "../recover/_or_abort.ts";
-import { exponential } from "../recover/backoff.ts";
 import { classify } from "../recover/classify.ts";
 import type { DialTlsOptions } from "../recover/dial.ts";
 import type { BrokerLink, BrokerOpenOptions, BrokerState } from "./_broker.ts";
 import type { MqttAddress } from "./_mqtt_address.ts";
+import { reconnectBackoff } from "./_mqtt_backoff.ts";
 import { mqttLibrary } from "./_mqtt_library.ts";
 import { mqttError, type MqttFailure } from "./_mqtt_refusal.ts";
 import { MqttSession, type MqttVersion } from "./_mqtt_session.ts";
@@ -64,8 +64,6 @@ const MAX_MOVES = 3;
 
 /** What is left to a broker that said it was sent too much: at first, and at the least. */
 const [SLOW, SLOWEST] = [{ perSecond: 5, burst: 20 }, { perSecond: 0.5, burst: 2 }];
-
-const BACKOFF = exponential({ initial: 500, max: 60_000 });
 
 /** The link. */
 export class MqttLink implements BrokerLink {
@@ -431,7 +429,7 @@ export class MqttLink implements BrokerLink {
   }
 
   #newBackoff(): BackoffCounter {
-    return new BackoffCounter(BACKOFF, this.#network, Math.random);
+    return new BackoffCounter(reconnectBackoff(Math.random), this.#network, Math.random);
   }
 }
 

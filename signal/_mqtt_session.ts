@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { IClientOptions, IConnackPacket, MqttClient, Packet } from "mqtt";
 import type { Clock, Timer } from "../internal/clock.ts";
 import type { MqttLibrary } from "./_mqtt_library.ts";
+import { noStore } from "./_mqtt_no_store.ts";
 import { PacketMeter } from "./_mqtt_meter.ts";
 import { mqttError, type MqttFailure, refusalOf } from "./_mqtt_refusal.ts";
 
@@ -48,8 +49,8 @@ const LINGER = 500;
 /** A timer that fires so much too late says more about us than about the broker, in milliseconds. */
 const LATE = 500;
 
-/** What is neither topic nor payload of a PUBLISH with a topic of up to 128 bytes, at most. */
-const OVERHEAD = 1 + 4 + 2 + 128 + 1;
+/** What is neither topic nor payload of a PUBLISH at QoS 0, at most: type, length, length of the topic, no properties. */
+const OVERHEAD = 1 + 4 + 2 + 1;
 
 /** One connection. `ended` always resolves, with the reason, and is the only place where a failure is told. */
 export class MqttSession {
@@ -95,10 +96,9 @@ export class MqttSession {
     this.#client.on("close", () => this.#closed());
   }
 
-  /** How many bytes the payload of a publish may have, `null` where the broker has not said. */
+  /** How many bytes a publish may have with its topic and header, `null` where the broker has not said. */
   get maxPacket(): number | null {
-    const max = this.#connack?.properties?.maximumPacketSize;
-    return max === undefined ? null : Math.max(0, max - OVERHEAD);
+    return this.#connack?.properties?.maximumPacketSize ?? null;
   }
 
   /** Begins to ask the broker, again and again, whether it lives. */
@@ -139,7 +139,7 @@ export class MqttSession {
    */
   publish(topic: string, payload: Uint8Array): boolean {
     if (this.#failure || this.#stream.writableLength > HIGH_WATER) return false;
-    if (payload.length > (this.maxPacket ?? Infinity)) return false;
+    if (payload.length + Buffer.byteLength(topic) + OVERHEAD > (this.maxPacket ?? Infinity)) return false;
     this.#client.publish(topic, asBuffer(payload), { qos: 0 });
     return true;
   }
@@ -329,6 +329,8 @@ function clientOptions(options: MqttSessionOptions): IClientOptions {
     // Whoever opens the session has a deadline of his own.
     connectTimeout: 2 ** 31 - 1,
     queueQoSZero: false,
+    outgoingStore: noStore(),
+    incomingStore: noStore(),
     resubscribe: false,
     log: () => {},
     ...(version === 5 ? { properties: { maximumPacketSize: maxIncoming } } : {}),

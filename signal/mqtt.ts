@@ -103,8 +103,8 @@ export interface MqttOptions {
  *
  * MQTT 5 is spoken where the broker knows it, otherwise 3.1.1. A broker that refuses the login, or has banned us, is not
  * asked again; one that is busy is left alone for a while; one that names another server is followed there, three times at
- * the most; one that is sent too much gets less from then on. Any other failure is a reason to come back, after half a second
- * at first and a minute at last, and at once when the network has changed.
+ * the most; one that is sent too much gets less from then on. Any other failure is a reason to come back, within two seconds
+ * for the first two minutes and once a minute at last, and at once when the network has changed.
  *
  * @param url `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port, for the latter two a path, perhaps with a login.
  * @param options Login, TLS, and limits.
