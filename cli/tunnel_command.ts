@@ -176,7 +176,7 @@ export const tunnelCommand: CommandSpec = {
       does: "The server's end",
     },
     {
-      run: "holdfast tunnel connect --listen 127.0.0.1:2222 --server host:7000 --key-file tunnel.key",
+      run: "holdfast tunnel connect --listen 2222 --server host:7000 --key-file tunnel.key",
       does: "The client's end; then: ssh -p 2222 127.0.0.1",
     },
     {

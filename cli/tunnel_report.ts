@@ -6,12 +6,10 @@ import type { Context, Line } from "./spec.ts";
 import { printable } from "./style.ts";
 import { formatDuration } from "./units.ts";
 
-/** Something that happened; a line of `--json`. */
+/** Something that happened to a connection; a line of `--json`. The others have the fields of their `TunnelEvent`. */
 export interface TunnelLine extends Line {
   /** The tag. */
-  readonly type: "tunnel";
-  /** What happened. */
-  readonly event: TunnelEvent["type"];
+  readonly type: "tunnel" | "tunnellistening" | "tunnelrefused" | "tunnelkeys" | "tunneltrouble";
 }
 
 /** All that is told. */
@@ -67,10 +65,21 @@ export async function reportTunnel(
 }
 
 function lineOf(event: TunnelEvent): TunnelLine {
-  const { type, at, ...fields } = event;
-  const line = { type: "tunnel", at, event: type, ...fields } as const;
-  if (!("connection" in line)) return line;
-  return Object.assign(line, { connection: timed(line.connection) });
+  switch (event.type) {
+    case "listening":
+    case "refused":
+    case "trouble":
+      return { ...event, type: `tunnel${event.type}` };
+    case "authorized":
+      return { ...event, type: "tunnelkeys" };
+    default: {
+      const { type, at, connection } = event;
+      const failure = type === "end" ? event.failure : null;
+      return Object.assign({ type: "tunnel", at, event: type, failure } as const, {
+        connection: timed(connection),
+      });
+    }
+  }
 }
 
 /** A connection as programs get it: times as text, milliseconds without the fractions that nobody needs. */

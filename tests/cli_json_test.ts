@@ -1,4 +1,7 @@
 import { assertEquals } from "@std/assert";
+import type { TunnelStatus } from "../cli/tunnel_control.ts";
+import type { KeyLine } from "../cli/tunnel_key.ts";
+import type { TunnelLine } from "../cli/tunnel_report.ts";
 import { failureOf } from "../cli/failure.ts";
 import { jsonLine } from "../cli/json_line.ts";
 import type { NetworkChange, NetworkEvent } from "../watch/events.ts";
@@ -9,6 +12,8 @@ import { runMain, TextSink, TextSource } from "./_cli.ts";
 import { CHANGE, EVENTS, NOTHING, STATE } from "./_samples.ts";
 import { checkLines, readSchemas } from "./_json_lines.ts";
 import { type Schema, validate } from "./_schema.ts";
+
+type TunnelTypes = TunnelLine["type"] | KeyLine["type"] | TunnelStatus["type"];
 
 /** Every type of line, so that the compiler asks for one that is forgotten. */
 const TYPES: Record<
@@ -26,6 +31,7 @@ const TYPES: Record<
   | "addresslost"
   | "pipe"
   | "relay"
+  | TunnelTypes
   | "routed"
   | "unrouted"
   | "started"
@@ -65,6 +71,13 @@ const TYPES: Record<
   addresslost: true,
   pipe: true,
   relay: true,
+  key: true,
+  tunnellistening: true,
+  tunnel: true,
+  tunnelrefused: true,
+  tunnelkeys: true,
+  tunneltrouble: true,
+  tunnelstatus: true,
   routed: true,
   unrouted: true,
   started: true,
@@ -209,6 +222,52 @@ Deno.test("pipe --json tells where it listens, what it receives, and what was co
   const event: PipeAddressLostEvent = { type: "addresslost", at: 0, address: "192.0.2.1" };
   assertEquals(check(jsonLine(event)), ["addresslost"]);
 });
+
+Deno.test(
+  { name: "tunnel --json tells of keys, connections and refusals", ignore: Deno.build.os === "windows" },
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const [file, list, control] = [`${folder}/key`, `${folder}/list`, `${folder}/socket`];
+    for (const path of [file, `${folder}/server`]) {
+      assertEquals(check((await runMain(["tunnel", "key", path, "--pair", "--json"])).stdout), ["key"]);
+    }
+    await Deno.copyFile(`${file}.pub`, list);
+    using target = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const stop = new AbortController();
+    const run = (...args: readonly string[]): { out: TextSink; code: Promise<number> } => {
+      const [stdin, stdout, stderr] = [new TextSource(""), new TextSink(), new TextSink()];
+      const options = { stdin, stdout, stderr, signal: stop.signal };
+      return { out: stdout, code: main(["tunnel", ...args, "--json"], options) };
+    };
+    const addressOf = async (out: TextSink): Promise<string> => {
+      await out.has("\n");
+      return JSON.parse(out.text.split("\n")[0] ?? "").address.replace("tcp://", "");
+    };
+    const there = ["--listen", "127.0.0.1:0", "--to", `127.0.0.1:${target.addr.port}`, "--authorized", list];
+    const server = run("serve", ...there, "--key-file", `${folder}/server`, "--control", control);
+    const here = ["--listen", "127.0.0.1:0", "--server", await addressOf(server.out), "--key-file", file];
+    const client = run("connect", ...here, "--server-key", `${folder}/server.pub`);
+    const port = Number((await addressOf(client.out)).split(":").at(-1));
+    using program = await Deno.connect({ port });
+    using served = await target.accept();
+    await server.out.has('"event":"open"');
+    const status = await runMain(["tunnel", "status", "--control", control, "--json"]);
+    assertEquals(check(status.stdout), ["tunnelstatus"]);
+    await Deno.writeTextFile(list, "nonsense\n");
+    await server.out.has("tunneltrouble");
+    await Deno.writeTextFile(list, "# nobody\n");
+    await server.out.has("tunnelkeys");
+    await client.out.has('"event":"end"');
+    using _refused = await Deno.connect({ port });
+    await client.out.has("tunnelrefused");
+    stop.abort();
+    await Promise.all([server.code, client.code]);
+    const types = [...new Set([...check(server.out.text), ...check(client.out.text)])].sort();
+    assertEquals(types, ["tunnel", "tunnelkeys", "tunnellistening", "tunnelrefused", "tunneltrouble"]);
+    void [program, served];
+    await Deno.remove(folder, { recursive: true });
+  },
+);
 
 Deno.test(
   { name: "push and receive --json tell what goes where", ignore: Deno.build.os !== "linux" },

@@ -22,7 +22,7 @@ async function commands() {
       ...{ stdout, stderr, signal: stop.signal, colors: false },
       stdin: new TextSource(""),
     });
-    await Promise.race([stdout.has('"listening"'), code]);
+    await Promise.race([stdout.has('listening"'), code]);
     const [first = "{}"] = stdout.text.split("\n");
     return { stdout, code, address: String(JSON.parse(first).address).replace("tcp://", "") };
   };
@@ -105,7 +105,7 @@ Deno.test({
       ...["tunnel", "serve", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:1", "--control", other],
       ...["--key-file", `${all.folder}/second`, "--json"],
     ], { stdout, stderr: new TextSink(), stdin: new TextSource(""), signal: stop.signal });
-    await stdout.has('"listening"');
+    await stdout.has('listening"');
     const { code } = await runMain(["tunnel", "status", "--control", other]);
     stop.abort();
     await running;

@@ -14,7 +14,7 @@ const TOOLS = ["ip", "nft", "sysctl", "ss"];
 
 /** The port of a line of `listening`. */
 function portOf(text: string): number {
-  const line = text.split("\n").find((line) => line.includes('"listening"')) ?? "{}";
+  const line = text.split("\n").find((line) => line.includes('listening"')) ?? "{}";
   return Number(JSON.parse(line).address.split(":").at(-1));
 }
 
@@ -29,9 +29,9 @@ async function outage(all: TunnelLab, suspended: Promise<void>): Promise<void> {
 /** Both ends of a tunnel to a port of the server's machine. */
 async function both(all: TunnelLab, port: number) {
   const server = all.tunnel("server", "serve", "--listen", SERVER, "--to", `127.0.0.1:${port}`);
-  await server.has('"listening"');
+  await server.has('listening"');
   const client = all.tunnel("client", "connect", "--listen", "127.0.0.1:0", "--server", SERVER);
-  await client.has('"listening"');
+  await client.has('listening"');
   return { server, client, port: portOf(client.text) };
 }
 
@@ -137,7 +137,7 @@ Deno.test({
   async fn() {
     await using all = await tunnelLab();
     const options = await sshServer(all);
-    await all.tunnel("server", "serve", "--listen", SERVER, "--to", "127.0.0.1:2200").has('"listening"');
+    await all.tunnel("server", "serve", "--listen", SERVER, "--to", "127.0.0.1:2200").has('listening"');
     const proxy = all.proxyCommand("connect", "--stdio", "--server", SERVER);
     const loop = 'echo ready; n=0; while read line; do n=$((n+1)); echo "$n $line in $$"; done';
     const args = [...options, "-o", `ProxyCommand=${proxy}`, "root@shell.test", loop];
