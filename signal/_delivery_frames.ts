@@ -1,6 +1,15 @@
 /**
- * What stands inside a sealed packet: one or more frames, which say what is delivered and what has arrived. Big endian; whatever
- * does not parse is refused as a whole. Pure.
+ * What stands inside a sealed packet: any number of frames, one after the other, which say what is delivered and what has arrived.
+ * Whatever does not parse is refused as a whole. Pure. All numbers are unsigned and big endian; a session is 8 bytes.
+ *
+ * - DATA: 1 | session 8 | stream 2 | number 6 | floor 6 | index 1 | count 1 | kind 1 | tag 6 | length 2 | bytes
+ * - ACK: 2 | incarnation 8 | flags 1 | n 1 | n times broker 4 | up 1 | m 1 | m times STREAM
+ * - STREAM: session 8 | stream 2 | next 6 | selective 16 | done 6 | selective of done 16 | limit 6 | first 6 | k 1 | k times paths 1
+ * - PROBE: 3 | session 8 | stream 2 | floor 6
+ *
+ * Kind: 0 message, 1 request, 2 response, 3 failure, 4 room; 128 more where the sender waits for `done`. Flag 1 of an ACK: only what
+ * is done survives the recipient. Bit i of a selective bitmap, lowest bit of the first byte first, stands for the number i after
+ * the one before it. A broker is the hash of its address (`hashBroker`); bit i of `up` and of a number's paths stands for broker i.
  */
 
 /** The most fragments of one message, for the numbers below and the buffers behind them. */

@@ -42,12 +42,7 @@ export class Inbox {
   push(delivery: Delivery): void {
     if (this.#ended) return;
     if (this.#handler) return this.#enqueue(delivery);
-    this.#waiting.push(delivery);
-    const reader = this.#reader;
-    if (!reader) return;
-    this.#reader = undefined;
-    reader.hold[Symbol.dispose]();
-    reader.resolve(this.#take());
+    this.#offer(delivery);
   }
 
   /** Begins to read; whoever comes for the next message has done with the one before. */
@@ -108,10 +103,22 @@ export class Inbox {
     this.#finish();
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     if (this.#waiting.length > 0) return Promise.resolve(this.#take());
-    const { promise, resolve } = Promise.withResolvers<IteratorResult<Message, void>>();
-    this.#reader = { resolve, hold: holdProcess(this.#clock) };
+    const hold = holdProcess(this.#clock);
     // The runtime runs promise callbacks within the first timer of a process, and they may have delivered something.
-    return promise;
+    if (this.#waiting.length > 0) {
+      hold[Symbol.dispose]();
+      return Promise.resolve(this.#take());
+    }
+    return new Promise((resolve) => this.#reader = { resolve, hold });
+  }
+
+  #offer(delivery: Delivery): void {
+    this.#waiting.push(delivery);
+    const reader = this.#reader;
+    if (!reader) return;
+    this.#reader = undefined;
+    reader.hold[Symbol.dispose]();
+    reader.resolve(this.#take());
   }
 
   #take(): IteratorResult<Message, void> {
@@ -148,7 +155,7 @@ export class Inbox {
     for (let attempt = 0; !this.#ended; attempt++) {
       const handler = this.#handler;
       // Taken away meanwhile: the next reader gets it.
-      if (!handler) return void this.#waiting.push(delivery);
+      if (!handler) return this.#offer(delivery);
       try {
         await handler.handle(delivery.message);
         break;
