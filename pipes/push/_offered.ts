@@ -7,7 +7,7 @@ import { findDescriptor } from "./_descriptor.ts";
 import { detach } from "./_detach.ts";
 import { describe, type Described, type End } from "./_pushable.ts";
 import type { HttpServer } from "./serve_http.ts";
-import { stopAccepting } from "./_stop_accepting.ts";
+import { acceptingDescriptors, stopAccepting } from "./_stop_accepting.ts";
 
 /** A listener, or a server that has one: the runtime's, Node's, or one of {@linkcode serveHttp}. */
 export type OfferedListener =
@@ -46,12 +46,13 @@ export async function offered(
 ): Promise<Offered> {
   const described = describeListener(listener);
   const { fd } = await findDescriptor(described);
+  const accepting = "shutdown" in listener ? acceptingDescriptors(fd) : [];
   return {
     name,
     fd,
     async stop() {
       if ("shutdown" in listener) {
-        if (stopAccepting(fd)) {
+        if (stopAccepting(fd, accepting)) {
           await new Promise<void>((resolve) => void clock.after(idle, resolve, { ref: true }));
         }
         await listener.shutdown();
