@@ -179,7 +179,7 @@ export class FakeSignalBroker implements Broker {
       this,
       options.clock ?? this.#clock,
       this.#random,
-      () => void this.#links.delete(link),
+      () => this.#gone(link),
     );
     this.#links.add(link);
     return link;
@@ -232,6 +232,13 @@ export class FakeSignalBroker implements Broker {
         this.#enqueue({ due, link, topic, payload });
       }
     }
+  }
+
+  /** Nothing is left of a link that was closed. */
+  #gone(link: FakeLink): void {
+    this.#links.delete(link);
+    this.#queue = this.#queue.filter((parcel) => parcel.link !== link);
+    this.#arm();
   }
 
   #enqueue(parcel: Parcel): void {
