@@ -51,9 +51,10 @@ async function crashes(make: MakeCarrier, brokers: readonly Mosquitto[], rounds:
     await killed;
     await victim?.start();
     await stream(800);
+    // Nothing is sent while it waits.
+    gaps.push(gap);
     await carrier.ready();
     await stream(200);
-    gaps.push(gap);
     // Acknowledgements that never come are no reason to wait for ever.
     await Promise.race([Promise.all(settled), pause(5000)]);
     await pause(300);
