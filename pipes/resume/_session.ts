@@ -83,6 +83,9 @@ const FAREWELL = 2000;
 /** How long the other end may say nothing after a handshake, in milliseconds. */
 const STAND = 5000;
 
+/** A timer that fires so much later says that our own process slept, in milliseconds. */
+const LATE = 100;
+
 /** A session at one end. */
 export class Session {
   /** Which end this is. */
@@ -236,9 +239,7 @@ export class Session {
     this.#epoch = epoch;
     // The first one is believed in: an application that has just connected is not suspended.
     if (!this.#began) this.#open();
-    if (intake) {
-      this.#impatient = this.#clock.after(STAND, () => this.drop(new TimeoutError(STAND)));
-    }
+    if (intake) this.#expectToStand();
     const attachment = this.core.attach(peerReceived, least);
     // CONFIRM is made with the switch: it says what was received, and nothing more may be acknowledged by the old one.
     carrier.begin(this.#noticing(attachment), rest, confirm?.());
@@ -301,6 +302,15 @@ export class Session {
       },
       detach: () => attachment.detach(),
     };
+  }
+
+  /** Gives a carrier up that does not stand in time; once more where our own process slept, and has not read what is there. */
+  #expectToStand(slept = false): void {
+    const due = this.#clock.monotonic() + STAND;
+    this.#impatient = this.#clock.after(STAND, () => {
+      if (!slept && this.#clock.monotonic() - due > LATE) this.#expectToStand(true);
+      else this.drop(new TimeoutError(STAND));
+    });
   }
 
   /** There may be no other carrier under way at the same time. */

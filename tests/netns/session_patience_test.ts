@@ -173,32 +173,38 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a session: a client that is stopped for long finds its connection as it was",
+  name:
+    "a session: a client that is stopped for long, at work or just connected, finds its connection as it was",
   ...needs,
   async fn() {
     await using lab = await TwoHosts.make();
     await shape(lab, "well", "add");
     const server = await lab.start("server", "_session_program.ts", JSON.stringify({ serve: URL }));
-    const client = await lab.start("client", "_session_program.ts", JSON.stringify({ connect: URL }));
-    const more = async (): Promise<void> => {
+    const start = () => lab.start("client", "_session_program.ts", JSON.stringify({ connect: URL }));
+    const more = async (client: Program): Promise<void> => {
       const ask = async () => (await client.ask<SessionAnswer>({ do: "state" })).sessions[0];
       const mark = await ask();
       let now = mark;
-      const bytes = 1_000_000;
-      while ((now?.received ?? 0) < (mark?.received ?? 0) + bytes) now = await ask();
+      while ((now?.received ?? 0) < (mark?.received ?? 0) + 1_000_000) now = await ask();
     };
-    await within("bytes to come", more());
-    await call("kill", ["-STOP", `${client.pid}`]);
+    const first = await start();
+    await within("bytes to come", more(first));
+    const clients = [first, await start()];
+    const kill = (signal: string) => call("kill", [signal, ...clients.map(({ pid }) => `${pid}`)]);
+    await kill("-STOP");
     await pass(scale(6, 20) * 1000);
-    await call("kill", ["-CONT", `${client.pid}`]);
-    await within("more bytes to come", more());
-    const ends = await Promise.all([client, server].map((one) => one.ask<SessionAnswer>({ do: "stop" })));
-    const [here, there] = ends.map(({ flows }) => Object.values(flows)[0]);
-    assertEquals(here?.sent, there?.received);
-    assertEquals(here?.received, there?.sent);
-    for (const { sessions: [facts] } of ends) {
-      assertEquals([facts?.resumes, facts?.losses], [0, []], Deno.inspect(ends));
+    await kill("-CONT");
+    await within("more bytes to come", Promise.all(clients.map(more)));
+    const [there, ...here] = await Promise.all(
+      [server, ...clients].map((one) => one.ask<SessionAnswer>({ do: "stop" })),
+    );
+    for (const { flows, sessions: [facts] } of here) {
+      const id = facts?.id ?? "";
+      assertEquals(flows[id]?.sent, there?.flows[id]?.received);
+      assertEquals(flows[id]?.received, there?.flows[id]?.sent);
+      assertEquals([facts?.resumes, facts?.losses], [0, []]);
     }
+    assertEquals(there?.sessions.map(({ resumes, losses }) => [resumes, losses]), [[0, []], [0, []]]);
   },
 });
 
