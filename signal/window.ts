@@ -12,16 +12,6 @@ export type Seen = "new" | "duplicate" | "beyond";
 /**
  * What was seen of one stream of one sender's session. Exact whatever is repeated, delayed or reordered, and of a fixed size:
  * neither contents nor clocks play a part.
- *
- * @example
- * ```ts
- * import { SeenWindow } from "@holdfast/net/signal";
- * import { assertEquals } from "@std/assert";
- *
- * const window = new SeenWindow();
- * assertEquals([0, 2, 2].map((seq) => window.add(seq)), ["new", "new", "duplicate"]);
- * assertEquals(window.next, 1);
- * ```
  */
 export class SeenWindow {
   #next: number;

@@ -488,3 +488,22 @@ scenario(
     await assertRejects(() => anna.send(bob.id, "too late"), DeliveryError, "was closed");
   },
 );
+
+scenario("two processes of one identity: each message reaches one of them, and the other takes over", {
+  brokers: [1, 3],
+}, async ({ world }) => {
+  const anna = await world.join("anna");
+  const [one, two] = [await world.join("bob"), await world.join("bob")];
+  const [atOne, atTwo] = [new Received(world, one), new Received(world, two)];
+  const stream = new Stream(world, anna, one.id);
+  await stream.sendMany(20, 10);
+  await world.pass(1_000);
+  assertEquals(stream.delivered, 20);
+  const [first, second, live] = atOne.texts.length > 0 ? [atOne, atTwo, one] : [atTwo, atOne, two];
+  assertEquals([first.texts, second.texts], [stream.sent, []]);
+  await crash(world, live);
+  await stream.sendMany(20, 10);
+  await world.pass(20_000);
+  assertEquals([first.texts, second.texts], [stream.sent.slice(0, 20), stream.sent.slice(20)]);
+  assertEquals(stream.delivered, 40);
+});
