@@ -6,7 +6,9 @@ import { formatPublicKey, makeKeyPair, makeSharedKey } from "../pipes/resume/key
 import { openTunnel } from "../pipes/tunnel/open_tunnel.ts";
 import { serveTunnel } from "../pipes/tunnel/serve_tunnel.ts";
 import { TunnelError } from "../pipes/tunnel/tunnel_error.ts";
+import { makeTestAuthority } from "../testing/certificates.ts";
 import { descriptorsOf, eventually } from "./_child.ts";
+import { startProxy } from "./_proxy_server.ts";
 import { scale } from "./_require.ts";
 import { nextEvent, readToEnd, tunnelEnds, writeMuch } from "./_tunnel_ends.ts";
 
@@ -367,3 +369,36 @@ Deno.test("the server listens for a client that may, and leads those who come to
   }
   target.close();
 });
+
+for (const kind of ["http", "socks5"] as const) {
+  Deno.test(`a tunnel over TLS goes through a proxy that speaks ${kind}, and goes on through it`, async () => {
+    const authority = await makeTestAuthority();
+    const { cert, key: certKey } = await authority.issue({ names: ["127.0.0.1"] });
+    using target = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const key = makeSharedKey();
+    const to = [`127.0.0.1:${target.addr.port}`];
+    await using server = await serveTunnel("tls://127.0.0.1:0", { key, to, tls: { cert, key: certKey } });
+    await using proxy = startProxy({ kind });
+    const tls = { caCerts: [authority.cert] };
+    await using client = await openTunnel(server.addresses[0] ?? "", {
+      key,
+      proxy: `${kind}://127.0.0.1:${proxy.port}`,
+      tls,
+    });
+    await client.check();
+    const pipe = await client.open();
+    using served = await target.accept();
+    await pipe.send("hello");
+    assertEquals(await read(served, 5), "hello");
+    // To be let in, and the connection itself.
+    const at = (server.addresses[0] ?? "").replace("tls://", "");
+    assertEquals(proxy.asked, [at, at]);
+    await pipe.migrate();
+    await pipe.send("again");
+    assertEquals(await read(served, 5), "again");
+    assertEquals(proxy.asked.length, 3);
+    await pipe.closeWrite();
+    served.close();
+    await pipe.close();
+  });
+}
