@@ -42,7 +42,7 @@ export const signalCommand: CommandSpec = {
         "More of them, one in a line; for those with a login, which others could see on the command line",
     },
     { name: "ca", type: "string", value: "FILE", summary: "Trust the certificates in this file too (PEM)" },
-    { name: "to", type: "string", value: "ID", summary: "send: the recipient's id, or contact card" },
+    { name: "to", type: "string", value: "ID", summary: "send: id or contact card of the recipient" },
     {
       name: "message",
       type: "list",
