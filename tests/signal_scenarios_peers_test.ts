@@ -507,3 +507,23 @@ scenario("two processes of one identity: each message reaches one of them, and t
   assertEquals([first.texts, second.texts], [stream.sent.slice(0, 20), stream.sent.slice(20)]);
   assertEquals(stream.delivered, 40);
 });
+
+scenario("messages wait for the one before them until it expires, and no longer", {}, async ({ world }) => {
+  const [anna, bob] = await world.pair();
+  const received = new Received(world, bob);
+  const stream = new Stream(world, anna, bob.id);
+  await stream.sendMany(5, 10);
+  await world.pass(500);
+  // No broker takes the large one; the small ones behind it arrive, and are acknowledged.
+  for (const broker of world.brokers.all) broker.faults.maxPacket = 1_500;
+  const start = world.clock.monotonic();
+  const large = anna.send(bob.id, new Uint8Array(3_000), { ttl: 3_000 }).catch((error) => error);
+  await stream.sendMany(10, 10);
+  await world.pass(1_000);
+  assertEquals([received.texts.length, stream.delivered], [5, 15]);
+  await world.pass(5_000);
+  assertInstanceOf(await large, DeliveryError);
+  stream.assertExact(received);
+  const waited = (received.times.at(-1) ?? Infinity) - start;
+  assert(waited >= 3_000 && waited <= 3_500, `after ${waited} ms`);
+});
