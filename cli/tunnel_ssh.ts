@@ -93,7 +93,7 @@ async function startServer(ssh: readonly string[], remote: string, to: string, k
   const script = `umask 077
 d=$(mktemp -d "\${XDG_RUNTIME_DIR:-/tmp}/holdfast-XXXXXXXX") || exit 1
 cat > "$d/key"
-(nohup ${remote} tunnel serve --listen "unix:$d/socket" --to ${to} --key-file "$d/key" --idle 2m --control "$d/control" \\
+(nohup ${remote} tunnel serve --listen "unix:$d/socket" --to "${to}" --key-file "$d/key" --idle 2m --control "$d/control" \\
   > "$d/log" 2>&1 < /dev/null; touch "$d/over"; sleep 1; rm -rf "$d") > /dev/null 2>&1 &
 n=0
 while [ ! -S "$d/socket" ]; do

@@ -313,3 +313,27 @@ Deno.test("--stdio carries standard input and output to the target", async () =>
   await serving;
   assertEquals(result, { code: 0, stdout: "you said hello", stderr: "" });
 });
+
+Deno.test("a key may stand in a variable, and what is wrong with it is told without showing it", async () => {
+  await using all = await world();
+  const text = await Deno.readTextFile(all.file);
+  const args = ["--stdio", "--server", all.at, "--to", "127.0.0.1:1"];
+  try {
+    Deno.env.set("HOLDFAST_TUNNEL_KEY", text);
+    // It is let in, and no further.
+    assertStringIncludes((await connect(...args)).stderr, "open the tunnel to 127.0.0.1:1");
+    Deno.env.set("HOLDFAST_TUNNEL_KEY", `${text.trim().slice(0, -4)}#secret`);
+    const { code, stderr } = await connect(...args);
+    assertEquals([code, stderr.includes("secret"), stderr.includes(text.split(" ")[1]?.slice(0, 20) ?? "")], [
+      1,
+      false,
+      false,
+    ]);
+    assertStringIncludes(
+      stderr,
+      "Cannot read the key in HOLDFAST_TUNNEL_KEY: line 1: what follows the first word is not base64",
+    );
+  } finally {
+    Deno.env.delete("HOLDFAST_TUNNEL_KEY");
+  }
+});

@@ -402,3 +402,30 @@ for (const kind of ["http", "socks5"] as const) {
     await pipe.close();
   });
 }
+
+Deno.test("the server stops listening for a key that is taken off the list", async () => {
+  const file = await Deno.makeTempFile();
+  const [anna, server] = [makeKeyPair({ comment: "listen=127.0.0.1:0" }), makeKeyPair()];
+  await Deno.writeTextFile(file, formatPublicKey(anna));
+  await Deno.chmod(file, 0o600);
+  {
+    await using tunnel = await serveTunnel("tcp://127.0.0.1:0", { key: server, authorized: file });
+    const reverses = [{ listen: "127.0.0.1:0", to: "127.0.0.1:1" }];
+    const url = tunnel.addresses[0] ?? "";
+    await using client = await openTunnel(url, { key: anna, serverKeys: [server], reverses });
+    const port = Number((await nextEvent(client, "listening")).address.split(":").at(-1));
+    // Somebody who comes there is led to a target that is not there.
+    using visitor = await Deno.connect({ port });
+    assertEquals((await readToEnd(visitor)).end, "reset");
+    const [changed, trouble] = [nextEvent(tunnel, "authorized"), nextEvent(client, "trouble")];
+    await Deno.writeTextFile(file, "");
+    assertEquals((await changed).ended, 1);
+    assertStringIncludes((await trouble).message, "not let in any more");
+    await eventually("a place that is gone", async () => {
+      const conn = await Deno.connect({ port }).catch(() => null);
+      conn?.close();
+      return conn === null;
+    });
+  }
+  await Deno.remove(file);
+});

@@ -18,6 +18,7 @@ const WAITING = 256;
 
 interface Place {
   readonly session: SessionPipe;
+  readonly address: TunnelTarget;
   readonly listener: InnerListener;
   waiting: number;
 }
@@ -64,7 +65,7 @@ export class ReverseListeners {
     let place: Place;
     try {
       const options = { clock: this.#clock, maxConnections: 1024 };
-      place = { session, listener: await listenInner(address, options), waiting: 0 };
+      place = { session, address, listener: await listenInner(address, options), waiting: 0 };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return abortSession(session, NO_LISTENER, why.slice(0, 200));
@@ -100,6 +101,20 @@ export class ReverseListeners {
     if (!waiting || !isSameClient(waiting.place.session, session)) return null;
     this.#forget(token.toHex(), waiting);
     return waiting.inner;
+  }
+
+  /**
+   * Ends the listening for those who may not any more.
+   *
+   * @param code What they are told.
+   * @param why In words.
+   * @param which Picks them.
+   * @returns How many there were.
+   */
+  revoke(code: number, why: string, which: (session: SessionPipe, address: TunnelTarget) => boolean): number {
+    const chosen = [...this.#places.values()].filter(({ session, address }) => which(session, address));
+    for (const { session } of chosen) abortSession(session, code, why);
+    return chosen.length;
   }
 
   /** Ends all of it. */

@@ -121,6 +121,7 @@ export class TunnelListener implements Tunnel {
   }
 
   async drain(options?: TunnelDrainOptions): Promise<number> {
+    await this.#reverses.close();
     // Those who come with something new are told to come again; what is there goes on.
     const draining = this.#server.drain(options);
     const cut = await this.#flows.drain(options);
@@ -220,17 +221,16 @@ export class TunnelListener implements Tunnel {
   }
 
   #changed(keys: number): void {
-    const ended = this.#flows.abort(
-      REVOKED,
-      "its key is not let in any more, or not to this target",
-      (flow) => {
-        const { peerKey, greeting } = flow.session.session;
-        const rules = this.#admission.rulesOf(peerKey);
-        const asked = decodeGreeting(greeting);
-        return !rules || !asked ||
-          (asked.type === "connect" || asked.type === "answer") && !rules.allow(asked.target);
-      },
-    );
+    const why = "its key is not let in any more, or not to this";
+    const ended = this.#flows.abort(REVOKED, why, ({ session }) => {
+      const { peerKey, greeting } = session.session;
+      const rules = this.#admission.rulesOf(peerKey);
+      const asked = decodeGreeting(greeting);
+      if (!rules || !asked) return true;
+      return (asked.type === "connect" || asked.type === "answer") && !rules.allow(asked.target);
+    }) + this.#reverses.revoke(REVOKED, why, (session, address) => {
+      return !this.#admission.rulesOf(session.session.peerKey)?.allowListen(address);
+    });
     this.#flows.tell({ type: "authorized", at: this.#clock.now(), keys, ended });
   }
 }
