@@ -11,7 +11,7 @@ import { flagsOf, wouldPrompt } from "../../internal/permissions.ts";
  * @returns The hold, or `null` where the runtime does not allow it, would have to ask a person, or this system has none.
  */
 export function tryCalls(): SocketCalls | null {
-  if (Deno.build.os !== "linux" || wouldPrompt([libcNeed()])) return null;
+  if (Deno.build.os !== "linux" || wouldAsk()) return null;
   try {
     return acquireSockets();
   } catch {
@@ -27,8 +27,13 @@ export function tryCalls(): SocketCalls | null {
  * @throws {PermissionError} Without `--allow-ffi` for the library's path, or where a person would have to be asked.
  */
 export function needCalls(operation: string): SocketCalls {
-  if (Deno.build.os === "linux" && wouldPrompt([libcNeed()])) {
+  if (Deno.build.os === "linux" && wouldAsk()) {
     throw new PermissionError(operation, flagsOf([libcNeed()]));
   }
   return acquireSockets();
+}
+
+/** Asked for every socket, so what takes long is left for those who sit at a terminal. */
+function wouldAsk(): boolean {
+  return Deno.stdin.isTerminal() && wouldPrompt([libcNeed()]);
 }
