@@ -30,6 +30,7 @@ const GROUPS = [
   "session-wake",
   "session-peers",
   "signal",
+  "push",
 ] as const;
 
 async function measure(group: string): Promise<Figure[]> {
@@ -41,6 +42,7 @@ async function measure(group: string): Promise<Figure[]> {
     return await (await import("./signal.ts")).signals(quick ? 3 : 12, quick ? 200 : 2000);
   }
   if (group === "relay") return await (await import("./relay.ts")).relays(quick ? 5 : 40);
+  if (group === "push") return await (await import("./push.ts")).pushes(quick ? 2 : 8);
   if (group === "pipes-ws") return await (await import("./pipes_ws.ts")).pipesWs(quick ? 10 : 60);
   if (group === "sessions") return await (await import("./sessions.ts")).sessions(quick ? 10 : 60);
   if (group === "session-wake") {
