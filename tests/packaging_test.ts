@@ -14,7 +14,11 @@ const config = await readConfig(root);
 const entries = Object.entries(config.exports);
 
 /** The entry points that need packages from npm, and which. */
-const FROM_NPM: Readonly<Record<string, readonly string[]>> = { "./pipes/ws": ["ws"] };
+const FROM_NPM: Readonly<Record<string, readonly string[]>> = {
+  "./pipes/ws": ["ws"],
+  "./signal/mqtt": ["mqtt"],
+  "./signal/broker": ["aedes"],
+};
 
 /** An entry point as a user writes it: `@holdfast/net/watch`. */
 function specifier(entry: string): string {

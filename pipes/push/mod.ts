@@ -40,6 +40,21 @@ export {
   type ReceivedStream,
   type ReceiveOptions,
 } from "./receive.ts";
+export { type ListenersOffer, offerListeners, type OfferListenersOptions } from "./offer_listeners.ts";
+export { takeListeners, type TakeListenersOptions, type Takeover } from "./take_listeners.ts";
+export { probePush, type PushBackendState } from "./probe_push.ts";
+export {
+  type PushRoutedEvent,
+  type PushRouter,
+  type PushRouterEvent,
+  type PushRouterResyncEvent,
+  type PushUnroutedEvent,
+  type RoutableListener,
+  routePushes,
+  type RoutePushesOptions,
+} from "./route.ts";
+export type { PushRoutes, RouteTable, RouteTarget, SeenRoute } from "./_choose_route.ts";
+export type { OfferedListener } from "./_offered.ts";
 export { MAX_PEEK, type Peeked, type PeekedRoute, peekRoute } from "./peek_route.ts";
 export type { TlsRoute } from "./_peek_tls.ts";
 export type { Http1Route, Http2Route } from "./_peek_http.ts";
