@@ -1,12 +1,10 @@
 /** The examples of pushed sockets, run as a reader would run them. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import * as push from "@holdfast/net/pipes/push";
 import { startExample } from "./_example.ts";
 import { requires } from "./_require.ts";
 
 const needs = requires({ os: ["linux"], tools: ["python3"] });
-const offered = { ...needs, ignore: needs.ignore || !("offerListeners" in push && "routePushes" in push) };
 
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -26,7 +24,7 @@ Deno.test({ name: "examples/push_to_python.ts: what Deno accepts Python serves",
 });
 
 Deno.test(
-  { name: "examples/push_zero_downtime.ts: each takes over from the one before", ...offered },
+  { name: "examples/push_zero_downtime.ts: each takes over from the one before", ...needs },
   async () => {
     const directory = await Deno.makeTempDir({ prefix: "holdfast-push-" });
     const args = [String(freePort()), `${directory}/takeover`] as const;
@@ -48,7 +46,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "examples/push_sni_front.ts: each name is served by its own process", ...offered },
+  { name: "examples/push_sni_front.ts: each name is served by its own process", ...needs },
   async () => {
     await using example = startExample(["-A"], "push_sni_front.ts", "0");
     const [, port, directory] = await example.said(/127\.0\.0\.1:(\d+), certificates in (\S+)/);
