@@ -55,7 +55,7 @@ export const pushCommand: CommandSpec = {
 /** What to know of `holdfast receive` without loading it. */
 export const receiveCommand: CommandSpec = {
   name: "receive",
-  summary: "Take connections that another process hands over, each for a program",
+  summary: "Take connections that another process hands over",
   description:
     'Takes what "holdfast push" or the library\'s pushTo() hands to a path. With --exec each connection is the ' +
     "standard input and output of a program that is started for it, as inetd does it. With --fdpass it takes one, and " +
@@ -79,8 +79,8 @@ export const receiveCommand: CommandSpec = {
   examples: [
     { run: "holdfast receive /run/a.sock --exec cat", does: "An echo server" },
     {
-      run: 'ssh -o ProxyUseFdpass=yes -o ProxyCommand="holdfast receive /run/a.sock --fdpass" host',
-      does: "For ssh",
+      run: "holdfast receive /run/a.sock --fdpass",
+      does: "For ssh -o ProxyUseFdpass=yes -o ProxyCommand='...' host",
     },
   ],
   permissions: `${FFI}; with --exec also --allow-run=PROGRAM and --allow-env`,

@@ -48,5 +48,5 @@ export {
 export { loadIdentity, saveIdentity } from "./identity_file.ts";
 export { type ContactCard, formatCard, type FormatCardOptions, parseCard } from "./card.ts";
 export type { AckLevel, OutboxOptions } from "./outbox.ts";
-export type { Place } from "./_notice.ts";
+export { type Place, roomPlace } from "./_notice.ts";
 export type { Broker, BrokerLink, BrokerOpenOptions, BrokerState } from "./_broker.ts";

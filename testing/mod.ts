@@ -64,6 +64,13 @@ export type {
 } from "./fault.ts";
 export { type FaultServer, type FaultServerOptions, startFaultServer } from "./fault_server.ts";
 export {
+  FakeSignalBroker,
+  type SeenPacket,
+  type SignalBrokerFaults,
+  SignalBrokers,
+  type SignalBrokersOptions,
+} from "./signal_broker.ts";
+export {
   startStunServer,
   type StunServer,
   type StunServerMode,

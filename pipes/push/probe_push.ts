@@ -75,7 +75,7 @@ export async function probePush(): Promise<PushBackendState[]> {
     ),
     state("channel ipc", Deno.build.os !== "windows" && handles, handles ? "Node's protocol" : "no handles"),
     state("channel worker", true, "within this process"),
-    state("descriptor", descriptors.length > 0, descriptors.join(", "), ffi),
+    state("descriptor", descriptors.length > 0, descriptors.join(", "), handles ? [] : ffi),
     state("detach", detaching.length > 0, detaching.join(", "), ffi),
     state("adopt stream", true, adopted ? "take-stream" : "node:net"),
     state(
