@@ -20,7 +20,9 @@ const WORKER = `
   for await (const received of receiver) {
     if (received.kind !== "stream") continue;
     const { readable, writable } = received.pipe;
-    const socket = new TLSSocket(Duplex.fromWeb({ readable, writable }), { isServer: true, secureContext });
+    // Node's streams and the web's are the same here, whatever their types say.
+    const stream = Duplex.fromWeb({ readable, writable } as unknown as Parameters<typeof Duplex.fromWeb>[0]);
+    const socket = new TLSSocket(stream, { isServer: true, secureContext });
     socket.on("error", (error) => console.error(error));
     socket.once("data", (data) => socket.end(name + " of " + Deno.pid + " heard " + data));
   }`;

@@ -188,14 +188,10 @@ export class SessionLink implements Link {
   async close(): Promise<void> {
     const session = this.#session;
     if (!this.#closing) {
-      if (session.over) return;
+      // Its last carrier may have something to say yet.
+      if (session.over && !session.carried) return;
       this.#closing = Promise.withResolvers();
-      session.hold();
-      void this.closeWrite().catch(() => {}); // then it is lost
-      // What the other end still sends is for nobody; taken, so that its end can come.
-      this.#reader = undefined;
-      this.#readable();
-      this.notice();
+      if (!session.over) this.#end(session);
     }
     const timer = this.#clock.after(LINGER, this.#closing.resolve, { ref: true });
     await this.#closing.promise;
@@ -221,6 +217,15 @@ export class SessionLink implements Link {
     if (!writer || writer.rest.length > 0 || !this.#isGiven()) return;
     this.#writer = undefined;
     writer.resolve();
+  }
+
+  /** Says that nothing more will be sent, and takes what still comes, so that the other end's end can. */
+  #end(session: Session): void {
+    session.hold();
+    void this.closeWrite().catch(() => {}); // then it is lost
+    this.#reader = undefined;
+    this.#readable();
+    this.notice();
   }
 
   /** The session is over, and its last carrier closed. */
