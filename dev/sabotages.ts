@@ -10,6 +10,9 @@ import { PUSH } from "./_sabotages_push.ts";
 import { RECOVER } from "./_sabotages_recover.ts";
 import { SESSION_CORE } from "./_sabotages_session_core.ts";
 import { SESSIONS } from "./_sabotages_sessions.ts";
+import { SESSION_RUNTIME } from "./_sabotages_session_runtime.ts";
+import { TUNNEL } from "./_sabotages_tunnel.ts";
+import { SIGNAL } from "./_sabotages_signal.ts";
 import { SYSTEMS } from "./_sabotages_systems.ts";
 import { WATCH } from "./_sabotages_watch.ts";
 
@@ -42,5 +45,8 @@ export const SABOTAGES: readonly Sabotage[] = [
   ...PUSH,
   ...SESSIONS,
   ...SESSION_CORE,
+  ...SIGNAL,
+  ...TUNNEL,
+  ...SESSION_RUNTIME,
   ...OTHERS,
 ];

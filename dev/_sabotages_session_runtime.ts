@@ -1,0 +1,133 @@
+/** Sabotages of sessions at work: client, server, snapshots. */
+
+import type { Sabotage } from "./sabotages.ts";
+
+/** All of them. */
+export const SESSION_RUNTIME: readonly Sabotage[] = [
+  {
+    name: "sessions: there is no limit of them",
+    file: "pipes/resume/_session_table.ts",
+    find: 'if (this.#live >= sessions) return "sessions";',
+    replace: "",
+    test: ["tests/session_limits_test.ts"],
+  },
+  {
+    name: "sessions: one client may have all of them",
+    file: "pipes/resume/_session_table.ts",
+    find: 'if ((this.#perPeer.get(peer) ?? 0) >= perPeer) return "peer";',
+    replace: "",
+    test: ["tests/session_limits_test.ts"],
+  },
+  {
+    name: "sessions: the limit does not count before CONFIRM",
+    file: "pipes/resume/_session_hub.ts",
+    find: "|| this.#table.excess(peerOf(client, link)) !== undefined",
+    replace: "",
+    test: ["tests/session_limits_test.ts"],
+  },
+  {
+    name: "sessions: who has expired is not told so",
+    file: "pipes/resume/_session_entry.ts",
+    find: "this.rejection = { code: reason",
+    replace: "void { code: reason",
+    test: ["tests/session_limits_test.ts"],
+  },
+  {
+    name: "sessions: a drained server begins new ones",
+    file: "pipes/resume/_session_listener.ts",
+    find: "busy: () => this.#draining || ",
+    replace: "busy: () => ",
+    test: ["tests/session_endings_test.ts"],
+  },
+  {
+    name: "sessions: what was not committed is acknowledged",
+    file: "pipes/resume/_core.ts",
+    find: "this.onCommit ? this.#committed : this.#in.consumed",
+    replace: "this.#in.consumed",
+    test: ["tests/session_endings_test.ts"],
+  },
+  {
+    name: "sessions: two servers restore the same one",
+    file: "pipes/resume/_save_sessions.ts",
+    find: "if (await store.compareAndSet(name, value, undefined)) taken.push",
+    replace: "taken.push",
+    test: ["tests/session_restore_test.ts"],
+  },
+  {
+    name: "sessions: what waits to be written is not saved",
+    file: "pipes/resume/_session_link.ts",
+    find: "writer ? [writer.rest.slice()] : []",
+    replace: "[]",
+    test: ["tests/session_restore_test.ts"],
+  },
+  {
+    name: "sessions: clients with any key are let in",
+    file: "pipes/resume/_server_setup.ts",
+    find: "clients === undefined || client",
+    replace: "clients === undefined || true || client",
+    test: ["tests/session_server_test.ts"],
+  },
+  {
+    name: "sessions: plain ones come from anywhere",
+    file: "pipes/resume/_server_setup.ts",
+    find: "|| isPrivateAddress(remoteAddress.hostname)",
+    replace: "|| true",
+    test: ["tests/session_server_test.ts"],
+  },
+  {
+    name: "sessions: an attempt goes on when the session is over",
+    file: "pipes/resume/_client.ts",
+    find: "this.#beside?.abort(error);",
+    replace: "",
+    test: ["tests/session_client_test.ts"],
+  },
+  {
+    name: "sessions: an epoch is used twice",
+    file: "pipes/resume/_client_dials.ts",
+    find: "epoch: ++this.#epoch, received }",
+    replace: "epoch: this.#epoch, received }",
+    test: ["tests/session_client_test.ts"],
+  },
+  {
+    name: "sessions: the server sends clients to any host",
+    file: "pipes/resume/_client_setup.ts",
+    find: "named.hostname.toLowerCase() === hostname.toLowerCase()",
+    replace: 'hostname !== ""',
+    test: ["tests/session_client_test.ts"],
+  },
+  {
+    name: "sessions: a connection that comes too late stays open",
+    file: "pipes/resume/_carrier_dial.ts",
+    find: "opening.then((late) => late.abort(), () => {});",
+    replace: "opening.catch(() => {});",
+    test: ["tests/session_client_test.ts"],
+  },
+  {
+    name: "sessions: plain goes through a proxy unasked",
+    file: "pipes/resume/_carrier_dial.ts",
+    find: "if (!proxied && isPrivateAddress(",
+    replace: "if (isPrivateAddress(",
+    test: ["tests/session_ways_test.ts"],
+  },
+  {
+    name: "sessions: two endpoints that answer both stay open",
+    file: "pipes/resume/_race_endpoints.ts",
+    find: "if (over.signal.aborted) discard(value);",
+    replace: "if (over.signal.aborted) void value;",
+    test: ["pipes/resume/_race_endpoints_test.ts"],
+  },
+  {
+    name: "sessions: an ACK that overtakes a rewind blocks the sender",
+    file: "pipes/resume/_replay.ts",
+    find: "this.taken = this.#chunks[0]?.first ?? this.#end;",
+    replace: "",
+    test: ["pipes/resume/_replay_test.ts"],
+  },
+  {
+    name: "listener: a connection that was reset at once ends it",
+    file: "recover/_accept_error.ts",
+    find: '  "ENOTCONN",',
+    replace: "",
+    test: ["recover/accept_loop_test.ts"],
+  },
+];
