@@ -2,7 +2,7 @@
  * Messages between peers over several MQTT brokers at once: none lost, none twice, whichever broker dies, and no broker can read
  * them.
  *
- * ```ts
+ * ```ts ignore
  * import { joinSignal, loadIdentity } from "@holdfast/net/signal";
  * import { mqtt } from "@holdfast/net/signal/mqtt";
  *

@@ -2,7 +2,7 @@
  * Live sockets to other processes: `pushTo()` hands connections, listeners and sockets for datagrams over, `receive()` takes
  * them, and the other end of a connection notices nothing. Until somebody has taken a socket it stays where it is.
  *
- * ```ts
+ * ```ts ignore
  * import { pushTo } from "@holdfast/net/pipes/push";
  *
  * await using channel = await pushTo(["/run/worker-1", "/run/worker-2"]);
