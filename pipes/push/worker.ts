@@ -202,6 +202,7 @@ export async function pushToWorker(
  * const { port1, port2 } = new MessageChannel();
  * using _receiver = receiveInWorker(port2);
  * port1.close();
+ * port2.close();
  * ```
  */
 export function receiveInWorker(
