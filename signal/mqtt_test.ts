@@ -108,7 +108,10 @@ Deno.test({
     assertEquals(warnings, [link.reason?.message]);
     broker.resume();
     while (link.link.state !== "up") await clock.tickAsync(100);
-    assertEquals(warnings.slice(1), [`The broker ${broker.url} is back`]);
+    // While the broker wakes, the clock here may run past the patience of an attempt or two; each is told once.
+    const back = `The broker ${broker.url} is back`;
+    assertEquals(warnings.at(-1), back);
+    assertEquals(warnings.map((text) => text === back), warnings.map((_, n) => n % 2 === 1));
   },
 });
 
