@@ -86,8 +86,8 @@ function ifThere<T>(action: () => T): T | null {
   try {
     return action();
   } catch (error) {
-    // What it asked for has just ended; ESRCH is what files of a process that has ended give.
-    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH") return null;
+    // What it asked for has just ended; ESRCH is what files of a process that has ended give, with or without its name.
+    if (error instanceof Deno.errors.NotFound || /\(os error 3\)/.test(String(error))) return null;
     throw error;
   }
 }
