@@ -9,6 +9,8 @@ import { requires } from "./_require.ts";
 const RECEIVER = `
   import { acquireSockets } from "#/internal/ffi/socket_calls.ts";
   import { receive } from "#/pipes/push/receive.ts";
+  // The runtime dies where it has no descriptor left for its first signal handler, which it installs by itself a moment later.
+  Deno.addSignalListener("SIGUSR2", () => {});
   const calls = acquireSockets();
   const { call } = calls;
   let accepts = 0;
